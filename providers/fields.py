@@ -1,0 +1,134 @@
+"""Reading one value out of a provider's payload: ids, words, money, counts, times, numbers. Pure functions.
+
+Providers write numbers as strings and strings as numbers, so each reader takes both, keeps absent apart from zero,
+and raises ValueError for what it cannot be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+MAX_ID_LENGTH = 255
+MAX_ATTEMPT = 60  # a provider's retry counter above this is nonsense; the fold keeps attempts in 63 bits
+
+
+def is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
+
+
+def id_text(value: Any) -> str:
+    """An id as text: numbers become digits, booleans and anything else raise ValueError. Never int(), never upper()."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError("not an id")
+    text = str(value).strip()
+    if not text or len(text) > MAX_ID_LENGTH or text in {".", ".."} or any(is_control(c) for c in text):
+        raise ValueError("not an id")
+    return text
+
+
+def optional_id(value: Any) -> str:
+    """Like id_text, with "" for null, "" and absent."""
+    return "" if value is None or value == "" else id_text(value)
+
+
+def text_of(value: Any) -> str:
+    """Text or a number as text; null is "". Raises ValueError for anything else (a list is not a detail)."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("not text")
+    return str(value)
+
+
+def word_of(value: Any) -> str:
+    """A status word as said, trimmed. Raises ValueError unless it is text."""
+    if not isinstance(value, str):
+        raise ValueError("a status is a word")
+    return value.strip()[:100]
+
+
+def digits_of(value: Any) -> str:
+    """A phone number in a payload as bare digits ("+254 712..." and 254712 alike); "" if it is not one."""
+    if value is None or isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    digits = re.sub(r"[\s+().-]", "", str(value))
+    return digits if digits.isascii() and digits.isdigit() and len(digits) <= 20 else ""
+
+
+def money_of(value: Any) -> Decimal | None:
+    """A price as Decimal whether it came as 0.23, "0.23" or "1.1000000"; None if absent. Zero stays zero."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("not money")
+    try:
+        amount = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise ValueError("not money") from None
+    if not amount.is_finite() or abs(amount) >= Decimal("1e12"):
+        raise ValueError("not money")
+    return amount
+
+
+def count_of(value: Any, *, most: int = 10_000_000) -> int | None:
+    """A whole number of things, given as 2 or "2"; None if absent. Raises ValueError outside 0..most."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("not a count")
+    number = Decimal(str(value).strip())
+    if number != number.to_integral_value() or not 0 <= number <= most:
+        raise ValueError("not a count")
+    return int(number)
+
+
+def attempt_of(value: Any) -> int | None:
+    """A provider's retry counter, 0..MAX_ATTEMPT."""
+    return count_of(value, most=MAX_ATTEMPT)
+
+
+_NO_TIME = {"", "0000-00-00 00:00:00", "0000-00-00"}
+
+
+def time_of(value: Any) -> tuple[str, datetime | None]:
+    """A time as (text as given, parsed). Aware if its zone is stated, naive if not, None if absent or unreadable.
+
+    An unreadable time is kept as text and is no reason to lose the report it came with.
+    """
+    if not isinstance(value, str):
+        return ("", None) if value is None or isinstance(value, bool | dict | list) else (str(value)[:64], None)
+    raw = value.strip()[:64]
+    if raw in _NO_TIME:
+        return "", None
+    try:
+        parsed = datetime.fromisoformat(raw)
+        return raw, parsed.astimezone(UTC) if parsed.tzinfo else parsed
+    except (ValueError, OverflowError):
+        return raw, None
+
+
+def stated_time(value: Any) -> datetime | None:
+    """A time only if its zone is stated."""
+    parsed = time_of(value)[1]
+    return parsed if parsed is not None and parsed.tzinfo is not None else None
+
+
+def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """`Retry-After` in seconds (0..1 day), from seconds or an HTTP date; None if absent or garbage."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(min(int(value[:9]), 86_400))
+    try:
+        when = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return min(max((when - (now or datetime.now(UTC))).total_seconds(), 0.0), 86_400.0)
