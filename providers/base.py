@@ -14,49 +14,21 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl, quote
 
-from providers.errors import ErrorCode as ErrorCode
-from providers.errors import ProviderError as ProviderError
-from providers.errors import read as read
+from providers.errors import ErrorCode as ErrorCode, ProviderError as ProviderError, read as read
 from providers.fields import (
     MAX_ATTEMPT as MAX_ATTEMPT,
-)
-from providers.fields import (
     MAX_ID_LENGTH as MAX_ID_LENGTH,
-)
-from providers.fields import (
     attempt_of as attempt_of,
-)
-from providers.fields import (
     count_of as count_of,
-)
-from providers.fields import (
     digits_of as digits_of,
-)
-from providers.fields import (
     id_text as id_text,
-)
-from providers.fields import (
     is_control as is_control,
-)
-from providers.fields import (
     money_of as money_of,
-)
-from providers.fields import (
     optional_id as optional_id,
-)
-from providers.fields import (
     retry_after_of as retry_after_of,
-)
-from providers.fields import (
     stated_time as stated_time,
-)
-from providers.fields import (
     text_of as text_of,
-)
-from providers.fields import (
     time_of as time_of,
-)
-from providers.fields import (
     word_of as word_of,
 )
 from providers.strict_json import strict_json
