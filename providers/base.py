@@ -247,12 +247,15 @@ class Provider:
         """
         raise NotImplementedError
 
-    def summary_ask(self, batch_id: str) -> Ask | None:
-        """How to ask for the provider's own counters of a batch (None: it has no such call)."""
+    def summary_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
+        """How to ask for the provider's own counters of a batch, using no call named in `without`.
+
+        None: it has no such call, or none left.
+        """
         return None
 
-    def listing_ask(self, batch_id: str) -> Ask | None:
-        """How to list the messages of a batch (None: it has no such call)."""
+    def listing_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
+        """How to list the messages of a batch, using no call named in `without`. None: no such call, or none left."""
         return None
 
     def probe_ask(self) -> Ask:
