@@ -1,0 +1,9 @@
+.PHONY: demo run test test-all
+demo:
+	python3 scripts/dev.py demo
+run:
+	python3 scripts/dev.py run
+test:
+	python3 scripts/dev.py test
+test-all:
+	python3 scripts/dev.py test-all
