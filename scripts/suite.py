@@ -1,0 +1,133 @@
+"""`test`, `test-all` and `check`: every check, then the tests on SQLite, then those of the database on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import install, keys, postgres, processes, system
+from scripts.common import PYTHON, ROOT, SetupError, environment, manage, say
+
+CODE = ("dashboard", "providers", "scripts", "tests", "bench", "manage.py")
+
+
+@dataclass
+class Tally:
+    passed: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed" if self.failed else f"{self.passed} passed"
+
+
+def test() -> int:
+    return _test(slow=False)
+
+
+def test_all() -> int:
+    return _test(slow=True)
+
+
+def check() -> int:
+    install.ensure(install.RUNTIME, install.DEVELOPMENT)
+    failed = _failed_checks()
+    say(f"Failed: {', '.join(failed)}" if failed else "All checks passed.")
+    return 1 if failed else 0
+
+
+def _test(*, slow: bool) -> int:
+    install.ensure(install.RUNTIME, install.DEVELOPMENT)
+    binaries, chromium = _programs()
+    total = Tally(failed=len(_failed_checks()))
+    folder = Path(tempfile.mkdtemp(prefix="aftersend-test-"))
+    try:
+        shared = {"AFTERSEND_TEST_DIR": str(folder), "CHROMIUM": chromium}
+        with postgres.private_cluster(binaries) as url:
+            shared["TEST_POSTGRES_URL"] = url
+            for database in ("sqlite", "postgres"):
+                say(f"Tests on {database} ...")
+                _add(total, _pytest(folder, slow, {**shared, "AFTERSEND_TEST_DB": database}), database)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    say(str(total))
+    return 1 if total.failed else 0
+
+
+def _programs() -> tuple[Path, str]:
+    """PostgreSQL's folder and Chromium, installed first where that is possible."""
+    missing = {}
+    if not system.postgres_folder():
+        missing["postgresql"] = "PostgreSQL (or set POSTGRES_BIN to its folder)"
+    if not system.chromium():
+        missing["chromium"] = "Chromium (or set CHROMIUM to a browser)"
+    if missing:
+        system.need(missing)
+    binaries, chromium = system.postgres_folder(), system.chromium()
+    if not binaries or not chromium:
+        raise SetupError(
+            "PostgreSQL or Chromium was installed but not found: set POSTGRES_BIN and CHROMIUM to where they are."
+        )
+    return binaries, chromium
+
+
+def _failed_checks() -> list[str]:
+    tools = str(PYTHON.parent)
+    code = [name for name in CODE if (ROOT / name).exists()]
+    deployed = environment(
+        **keys.fresh(), DEBUG="off", PUBLIC_URL="https://aftersend.example.org", ALLOWED_HOSTS="aftersend.example.org"
+    )
+    checks = {
+        "style": [f"{tools}/ruff", "check", "--quiet", *code],
+        "format": [f"{tools}/ruff", "format", "--check", "--quiet", *code],
+        "types": [f"{tools}/mypy", "--no-error-summary", "-p", "providers", "-p", "dashboard", "-p", "scripts"],
+        "import rules": [f"{tools}/lint-imports"],
+        "settings": manage("check", "--deploy", "--fail-level", "WARNING"),
+        "migrations": manage("makemigrations", "--check", "--dry-run"),
+    }
+    if not _import_rules_exist():
+        del checks["import rules"]
+    failed = []
+    for name, command in checks.items():
+        exit_code, output = processes.capture(command, env=deployed)
+        say(f"Check {name}: {'FAILED' if exit_code else 'ok'}")
+        if exit_code:
+            say(output.rstrip())
+            failed.append(name)
+    return failed
+
+
+def _import_rules_exist() -> bool:
+    return (ROOT / ".importlinter").exists() or "[tool.importlinter" in (ROOT / "pyproject.toml").read_text(
+        encoding="utf-8"
+    )
+
+
+def _pytest(folder: Path, slow: bool, settings: dict[str, str]) -> dict[str, int]:
+    """One pass; its counts by outcome. tests/conftest.py writes them, since pytest's last line is not for machines."""
+    report = folder / f"{settings['AFTERSEND_TEST_DB']}.json"
+    command = [str(PYTHON), "-m", "pytest", "-n", "2", *(["--slow"] if slow else [])]
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "DATABASE_URL")}
+    settings = {**clean, **settings, "AFTERSEND_TEST_REPORT": str(report), "PYTHONUNBUFFERED": "1"}
+    code = processes.run(command, env=settings)
+    counts: dict[str, int] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+    if code and not counts.get("failed") and not counts.get("error"):
+        counts["error"] = 1  # pytest itself could not go on
+    return counts
+
+
+def _add(total: Tally, counts: dict[str, int], database: str) -> None:
+    passed = counts.get("passed", 0) + counts.get("xfailed", 0)
+    failed = counts.get("failed", 0) + counts.get("error", 0)
+    if skipped := counts.get("skipped", 0):
+        say(f"{skipped} skipped on {database}: that counts as failed, since every part has to run.")
+        failed += skipped
+    if not passed and not failed:
+        say(f"Nothing ran on {database}: that counts as failed.")
+        failed = 1
+    say(f"On {database}: {Tally(passed, failed)}")
+    total.passed += passed
+    total.failed += failed

@@ -1,0 +1,47 @@
+"""The settings of the tests: fixed secrets, nothing from `.env`, and the database AFTERSEND_TEST_DB names.
+
+`sqlite` (the default) is a file, as in production; `postgres` is the server at TEST_POSTGRES_URL, which
+`scripts/dev.py test` starts. Every process of a run has its own database.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+DATABASE = os.environ.get("AFTERSEND_TEST_DB", "sqlite")
+if DATABASE not in ("sqlite", "postgres"):
+    raise ValueError(f"AFTERSEND_TEST_DB is {DATABASE!r}; it may be sqlite or postgres")
+
+# Kept until the run ends; tests/conftest.py removes it.
+TEST_FOLDER = Path(tempfile.mkdtemp(prefix="aftersend-test-", dir=os.environ.get("AFTERSEND_TEST_DIR")))
+
+os.environ.update(
+    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    ALLOW_PRIVATE_PROVIDER_URLS="on",
+    BIND="127.0.0.1:8000",
+    BROKER_URL="",
+    CREDENTIAL_KEYS="dGVzdHMgb25seSwgbm90IGEgcmVhbCBrZXkhISEhISE=",
+    CSRF_TRUSTED_ORIGINS="",
+    DATABASE_URL=os.environ["TEST_POSTGRES_URL"] if DATABASE == "postgres" else f"sqlite:///{TEST_FOLDER}/real.sqlite3",
+    DEBUG="off",
+    DEFAULT_REGION="",
+    LOG_LEVEL="WARNING",
+    PHONE_INDEX_KEY="dGVzdHMgb25seSwgbm90IGEgcmVhbCBrZXkhISEhISE=",
+    PUBLIC_URL="http://testserver",
+    RETRY_COOL_DOWN="300,3600",
+    SECRET_KEY="for tests only, never for an installation, 50 characters",
+    SITE_TIME_ZONE="UTC",
+    WORKER_ENGINE="embedded",
+)
+
+from dashboard.settings import *  # noqa: E402, F403 - the environment above comes first
+from dashboard.settings import DATABASES, STORAGES  # noqa: E402
+
+if DATABASE == "sqlite":
+    DATABASES["default"]["TEST"] = {"NAME": str(TEST_FOLDER / "test.sqlite3")}
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Without collectstatic: pages name static files by their plain names, and the finders serve them.
+STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
