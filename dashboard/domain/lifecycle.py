@@ -58,20 +58,20 @@ FINALS: frozenset[Status] = NEGATIVE_FINALS | {Status.DELIVERED}
 PENDING: frozenset[Status] = frozenset(status for status, bucket in BUCKET.items() if bucket is Bucket.PENDING)
 # Our own request has not been answered yet: nothing may give up on such a message.
 UNRESOLVED: frozenset[Status] = frozenset({Status.CREATED, Status.SENDING, Status.OUTCOME_UNKNOWN})
-# Nothing of this message has reached a provider.
-OFF_THE_WIRE: frozenset[Status] = frozenset({Status.CREATED})
-
-NOT_SENT = "not_sent"  # the word of our own `failed`: the request never reached the provider
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One event as the fold sees it. `by_provider` is false for what we wrote ourselves (deadline, person, send)."""
+    """One event as the fold sees it. `by_provider` is false for what we wrote ourselves (deadline, person, send).
+
+    `word` is the provider's own, "" for ours. `not_sent` marks our own `failed`: the request never left us.
+    """
 
     status: Status | None
     attempt: int = 0
     word: str = ""
     by_provider: bool = True
+    not_sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def state_of(said: Said) -> State:
         attempt=attempt,
         word=said.word,
         negatives=1 << attempt if negative else 0,
-        not_sent=not said.by_provider and said.word == NOT_SENT,
+        not_sent=said.not_sent,
         reported=said.by_provider,
     )
 
@@ -141,13 +141,17 @@ def fold(events: Iterable[Said], start: State | None = None) -> State:
     return state
 
 
-def effective(own: Status, retries: Iterable[tuple[int, Status]]) -> Status:
+def reached_the_wire(state: State) -> bool:
+    """Whether a provider may have seen this message: not before we send, nor when we know that nothing was sent."""
+    return state.status is not Status.CREATED and (state.reported or not state.not_sent)
+
+
+def effective(own: State, retries: Iterable[tuple[int, State]]) -> Status:
     """What a root message counts as: delivered if any of its messages is, else the newest on the wire, else its own.
 
-    `retries` are the (age order, status) of the messages sent again for it; a greater number is newer.
+    `retries` are the (age order, state) of the messages sent again for it; a greater number is newer.
     """
-    others = sorted(retries)
-    if own is Status.DELIVERED or any(status is Status.DELIVERED for _, status in others):
+    others = sorted(retries, key=lambda pair: pair[0])
+    if own.status is Status.DELIVERED or any(state.status is Status.DELIVERED for _, state in others):
         return Status.DELIVERED
-    on_the_wire = [status for _, status in others if status not in OFF_THE_WIRE]
-    return on_the_wire[-1] if on_the_wire else own
+    return next((state.status for _, state in reversed(others) if reached_the_wire(state)), own.status)

@@ -1,0 +1,100 @@
+"""Wrong or missing settings, each named with its cause and its fix (`manage.py check`, and before every start)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+Problem = tuple[str, str]
+
+
+@register()
+def settings_are_right(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Every check of ours, in the order of docs/operating.md."""
+    found: list[CheckMessage] = []
+    for number, (name, check) in enumerate(CHECKS, start=1):
+        for cause, fix in check():
+            found.append(Error(f"{name}: {cause}", hint=fix, id=f"aftersend.E{number:03d}"))
+    return found
+
+
+def _secret_key() -> Iterator[Problem]:
+    if len(settings.SECRET_KEY) < 32:
+        yield "it is missing or shorter than 32 characters.", "Run `make run` once, or set a long random text in .env."
+
+
+def _public_url() -> Iterator[Problem]:
+    parts = urlsplit(settings.PUBLIC_URL)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
+        yield "it is not an address like https://sms.example.com.", "Give scheme and host, without a path."
+
+
+def _credential_keys() -> Iterator[Problem]:
+    if not settings.CREDENTIAL_KEYS:
+        yield "there is none, so no credential can be stored.", "Set one or more Fernet keys, newest first."
+    for number, key in enumerate(settings.CREDENTIAL_KEYS, start=1):
+        try:
+            Fernet(key)
+        except (ValueError, binascii.Error):
+            yield f"key number {number} is not a Fernet key.", "A Fernet key is 32 bytes in base64url, 44 characters."
+
+
+def _phone_index_key() -> Iterator[Problem]:
+    try:
+        right = len(base64.urlsafe_b64decode(settings.PHONE_INDEX_KEY)) == 32
+    except (ValueError, binascii.Error):
+        right = False
+    if not right:
+        yield "it is missing or not 32 bytes in base64url.", "Run `make run` once; never change it afterwards."
+
+
+def _database_url() -> Iterator[Problem]:
+    engine = settings.DATABASES["default"]["ENGINE"]
+    if not engine.endswith(("sqlite3", "postgresql")):
+        yield f"{engine} is not supported.", "Use sqlite:///file or postgres://user:password@host/name."
+
+
+def _site_time_zone() -> Iterator[Problem]:
+    try:
+        ZoneInfo(settings.SITE_TIME_ZONE)
+    except (KeyError, ValueError, OSError):
+        yield f"{settings.SITE_TIME_ZONE!r} is not a time zone.", "Use a name like Africa/Kampala or UTC."
+
+
+def _default_region() -> Iterator[Problem]:
+    region = settings.DEFAULT_REGION
+    if region and region not in phonenumbers.SUPPORTED_REGIONS:
+        yield f"{region!r} is not a country.", "Use two letters like KE, or leave it empty."
+
+
+def _retry_cool_down() -> Iterator[Problem]:
+    values = settings.RETRY_COOL_DOWN
+    if len(values) != 2 or not all(value.strip().isdigit() for value in values):
+        yield "it is not two numbers of seconds.", "Use for example 300,3600 (after a failure, after expired)."
+
+
+def _worker_engine() -> Iterator[Problem]:
+    if settings.WORKER_ENGINE != "embedded":
+        yield f"{settings.WORKER_ENGINE!r} is not an engine of this version.", "Use embedded."
+
+
+CHECKS: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
+    ("SECRET_KEY", _secret_key),
+    ("PUBLIC_URL", _public_url),
+    ("CREDENTIAL_KEYS", _credential_keys),
+    ("PHONE_INDEX_KEY", _phone_index_key),
+    ("DATABASE_URL", _database_url),
+    ("SITE_TIME_ZONE", _site_time_zone),
+    ("DEFAULT_REGION", _default_region),
+    ("RETRY_COOL_DOWN", _retry_cool_down),
+    ("WORKER_ENGINE", _worker_engine),
+)

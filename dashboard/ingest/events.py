@@ -1,0 +1,121 @@
+"""From what a reply says to event rows: numbering, times, keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.db import connection
+
+from dashboard.domain.lifecycle import Said
+from dashboard.ingest.items import NOT_SENT, Item, note
+from dashboard.models import Event, Message
+from providers.base import MAX_ATTEMPT, Entry, Status
+
+
+def said(event: Event) -> Said:
+    """An event as the fold sees it."""
+    from_provider = event.by_provider
+    return Said(
+        status=Status(event.status) if event.status else None,
+        attempt=event.attempt,
+        word=event.word if from_provider else "",
+        by_provider=from_provider,
+        not_sent=event.not_sent,
+    )
+
+
+def event_key(message_pk: int, word: str, attempt: int, part: str, at_raw: str) -> str:
+    """One row per fact: SHA-256 of a JSON list, so that no two different facts can be glued into one key."""
+    fact = [message_pk, word.lower(), attempt, part, at_raw or None]
+    return hashlib.sha256(json.dumps(fact).encode()).hexdigest()
+
+
+def entries_of(item: Item, message: Message) -> Sequence[Entry]:
+    """What the item says about this message; one note instead if it speaks of another one."""
+    report, asked = item.report, item.asked
+    provider = item.account.provider
+    if asked is None or asked.id is None or report.id is None:
+        return report.entries
+    if provider.normalise_id(report.id) == provider.normalise_id(asked.id):
+        return report.entries
+    return (note("other_id", "other id", "The provider answered about another message; nothing was taken from it."),)
+
+
+def events_of(item: Item, message: Message) -> list[Event]:
+    """Unsaved events, keys filled in."""
+    return [_event(entry, item, message) for entry in entries_of(item, message)]
+
+
+def _event(entry: Entry, item: Item, message: Message) -> Event:
+    own_retries = message.own_retries if item.own_retries is None else item.own_retries
+    attempt = min(max(entry.attempt, (entry.counter or 0) - own_retries, 0), MAX_ATTEMPT)
+    at, zone = _when(entry.at, item.account.time_zone)
+    unmapped = entry.status is None and not entry.note
+    return Event(
+        message=message,
+        key=event_key(message.pk, entry.word, attempt, entry.part, entry.at_raw),
+        status=entry.status.value if entry.status else None,
+        word=entry.word[:100],
+        note="unmapped" if unmapped else entry.note,
+        detail=entry.detail[:1000],
+        attempt=attempt,
+        part=entry.part[:50],
+        by_provider=item.by_provider,
+        not_sent=not item.by_provider and entry.word == NOT_SENT,
+        at_raw=entry.at_raw[:64],
+        at=at,
+        zone=zone,
+        received_at=item.received_at,
+        sources=int(item.source),
+        evidence=item.evidence if item.evidence and item.evidence.pk else None,
+    )
+
+
+def _when(at: datetime | None, account_zone: str) -> tuple[datetime | None, str]:
+    """The provider's time made absolute, and whose word its zone is; no zone known, no absolute time."""
+    if at is None:
+        return None, ""
+    if at.tzinfo is not None:
+        return at, "stated"
+    zone = _zone(account_zone)
+    return (at.replace(tzinfo=zone), "account") if zone else (None, "")
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+_COLUMNS = [field for field in Event._meta.concrete_fields if not field.primary_key]
+_UPSERT = (
+    f"INSERT INTO {Event._meta.db_table} ({', '.join(str(field.column) for field in _COLUMNS)}) "  # noqa: S608
+    f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}) "
+    "ON CONFLICT (message_id, key) DO UPDATE SET "
+    "count = {table}.count + excluded.count, sources = {table}.sources | excluded.sources"
+).format(table=Event._meta.db_table)
+
+
+def upsert(events: Sequence[Event]) -> None:
+    """Store the events; a fact that is there already only counts one more hearing and remembers its source."""
+    if not events:
+        return
+    merged: dict[tuple[int, str], Event] = {}
+    for event in events:
+        known = merged.setdefault((event.message_id, event.key), event)
+        if known is not event:
+            known.count += event.count
+            known.sources |= event.sources
+    rows = [
+        [field.get_db_prep_save(getattr(event, field.attname), connection) for field in _COLUMNS]
+        for _, event in sorted(merged.items())
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_UPSERT, rows)

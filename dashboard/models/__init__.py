@@ -1,0 +1,24 @@
+"""What Aftersend remembers."""
+
+from __future__ import annotations
+
+from dashboard.models.accounts import Account
+from dashboard.models.audit import Audit
+from dashboard.models.evidence import Evidence, Maintenance
+from dashboard.models.messages import Batch, Event, Message, Orphan, Recipient, Retry
+from dashboard.models.people import ApiToken, User
+
+__all__ = [
+    "Account",
+    "ApiToken",
+    "Audit",
+    "Batch",
+    "Event",
+    "Evidence",
+    "Maintenance",
+    "Message",
+    "Orphan",
+    "Recipient",
+    "Retry",
+    "User",
+]

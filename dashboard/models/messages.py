@@ -1,0 +1,316 @@
+"""Recipients, batches, messages, what was said about them, and sending again."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from dashboard import vault
+from dashboard.domain.lifecycle import BUCKET, Bucket, State
+from providers.base import MAX_ID_LENGTH, Status
+
+STATUSES = [(status.value, status.value.replace("_", " ")) for status in Status]
+MONEY = {"max_digits": 20, "decimal_places": 8, "null": True, "blank": True}
+
+
+def random_id() -> str:
+    return secrets.token_hex(8)
+
+
+class Recipient(models.Model):
+    """A phone number. Its random id stands for it in URLs, audit and logs.
+
+    Retention clears `digits` and `reversed`: then only the whole number still finds it, through its HMAC. Erasure
+    clears that as well.
+    """
+
+    id = models.CharField(primary_key=True, max_length=16, default=random_id, editable=False)
+    digits = models.CharField(max_length=15, blank=True)
+    # "The number ends in 5678" is a range over this column (LIKE cannot use the index on SQLite).
+    reversed = models.CharField(max_length=15, blank=True, db_index=True)
+    hmac = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - erased ones must not collide
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.id
+
+    @classmethod
+    def of(cls, digits: str) -> Recipient:
+        """An unsaved recipient for E.164 digits."""
+        return cls(digits=digits, reversed=digits[::-1], hmac=vault.phone_hmac(digits))
+
+
+class Batch(models.Model):
+    """Messages that belong together: an order, task, batch or message list of the provider, or a name of ours."""
+
+    account = models.ForeignKey("Account", on_delete=models.PROTECT)
+    name = models.CharField(max_length=MAX_ID_LENGTH)
+    provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
+    created_at = models.DateTimeField()
+    cost = models.DecimalField(**MONEY)  # a price given for the whole order, booked once
+    currency = models.CharField(max_length=8, blank=True)
+
+    # The provider's own counters: shown beside ours, never merged.
+    report = models.JSONField(null=True)
+    report_at = models.DateTimeField(null=True)
+    next_report_at = models.DateTimeField(null=True, blank=True)
+    # The provider took the batch and named no message: its messages are listed until every number is found.
+    next_listing_at = models.DateTimeField(null=True, blank=True)
+    listed_at = models.DateTimeField(null=True, blank=True)  # the first complete listing with a number missing
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["account", "name"], name="batch_name"),
+            models.UniqueConstraint(
+                fields=["account", "provider_batch_id"],
+                condition=~Q(provider_batch_id=""),
+                name="batch_provider_id",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["-created_at", "-id"], name="batch_newest"),
+            # The worker's question: whose counters or listing are due?
+            models.Index(fields=["next_report_at"], name="batch_report", condition=Q(next_report_at__isnull=False)),
+            models.Index(fields=["next_listing_at"], name="batch_listing", condition=Q(next_listing_at__isnull=False)),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Message(models.Model):
+    """One text to one number through one account. `status` and its neighbours are a cached reading of its events."""
+
+    account = models.ForeignKey("Account", on_delete=models.PROTECT)
+    # As first received. Null until a listing, a reply or a report tells it.
+    provider_message_id = models.CharField(max_length=MAX_ID_LENGTH, null=True, blank=True)  # noqa: DJ001
+    match_id = models.CharField(max_length=MAX_ID_LENGTH, null=True, blank=True)  # noqa: DJ001 - normalised
+    # Stands in for the id of an item that was answered without one.
+    item_key = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="messages")
+    reference = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
+    batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
+    provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
+    root = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="again")
+    text = models.TextField(null=True, blank=True)  # noqa: DJ001 - null: never given, or past retention
+    sender = models.CharField(max_length=50, blank=True)
+    route = models.CharField(max_length=100, blank=True)
+    parts = models.PositiveSmallIntegerField(null=True, blank=True)
+    cost = models.DecimalField(**MONEY)
+    currency = models.CharField(max_length=8, blank=True)
+    extra = models.JSONField(default=dict, blank=True)  # other facts the provider told, for showing
+    sent_at = models.DateTimeField()
+    valid_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+
+    # The state (domain.lifecycle.State). Written by dashboard.ingest alone.
+    status = models.CharField(max_length=20, choices=STATUSES, default=Status.CREATED.value)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    provider_status = models.CharField(max_length=100, blank=True)
+    negatives = models.BigIntegerField(default=0)
+    not_sent = models.BooleanField(default=False)
+    reported = models.BooleanField(default=False)
+    conflict = models.BooleanField(default=False)
+    # What the root counts as in its batch, its retries considered; for others the own status.
+    effective = models.CharField(max_length=20, choices=STATUSES, default=Status.CREATED.value)
+    unconfirmed = models.BooleanField(default=False)  # final by an unsigned webhook, not yet confirmed by asking
+    own_retries = models.PositiveSmallIntegerField(default=0)  # fresh-id retries of ours that the provider counts too
+    heard_at = models.DateTimeField(null=True, blank=True)  # when anything was last recorded
+    final_at = models.DateTimeField(null=True, blank=True)  # when we heard the final word it now has
+
+    # Polling. A lease that has run out is simply taken again.
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    wanted_at = models.DateTimeField(null=True, blank=True)  # somebody waits for the answer: taken first
+    lease = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    asked = models.PositiveIntegerField(default=0)  # answered asks
+    asked_at = models.DateTimeField(null=True, blank=True)
+    answer_sha256 = models.CharField(max_length=64, blank=True)  # of the last answer: only changes are kept
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["account", "match_id"], condition=Q(match_id__isnull=False), name="message_provider_id"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "item_key"], condition=Q(item_key__isnull=False), name="message_item_key"
+            ),
+        )
+        indexes = (
+            # The worker's questions: what is due, and what is somebody waiting for?
+            models.Index(fields=["next_check_at"], name="message_due", condition=Q(next_check_at__isnull=False)),
+            models.Index(fields=["wanted_at"], name="message_wanted", condition=Q(wanted_at__isnull=False)),
+            # A batch's five sums, and its messages by status, newest first.
+            models.Index(fields=["batch", "effective", "-id"], name="message_in_batch", condition=Q(root=None)),
+            # The list's filters, newest first.
+            models.Index(fields=["effective", "-id"], name="message_by_status"),
+            models.Index(fields=["account", "effective", "-id"], name="message_by_account"),
+            models.Index(fields=["sent_at", "id"], name="message_by_time"),
+            models.Index(fields=["recipient", "-id"], name="message_of_recipient"),
+            models.Index(fields=["reference"], name="message_reference", condition=~Q(reference="")),
+            models.Index(fields=["match_id"], name="message_any_id", condition=Q(match_id__isnull=False)),
+            # Items without an id wait here for a listing.
+            models.Index(fields=["account", "provider_batch_id"], name="message_to_list", condition=Q(match_id=None)),
+            # The short list of contradictions.
+            models.Index(fields=["-id"], name="message_conflict", condition=Q(conflict=True)),
+        )
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+    @property
+    def state(self) -> State:
+        return State(
+            status=Status(self.status),
+            attempt=self.attempt,
+            word=self.provider_status,
+            negatives=self.negatives,
+            not_sent=self.not_sent,
+            reported=self.reported,
+        )
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.status, self.attempt, self.provider_status = state.status.value, state.attempt, state.word
+        self.negatives, self.not_sent, self.reported = state.negatives, state.not_sent, state.reported
+        self.conflict = state.conflict
+
+    @property
+    def bucket(self) -> Bucket:
+        return BUCKET[Status(self.effective)]
+
+    @property
+    def root_pk(self) -> int:
+        pk: int = self.root_id or self.pk
+        return pk
+
+
+class Source(models.IntegerChoices):
+    """Where an event came from. Bits, so that one fact heard twice keeps both."""
+
+    WEBHOOK = 1, "webhook"
+    POLL = 2, "poll"
+    API = 4, "api"
+    IMPORT = 8, "import"
+    SEND = 16, "send"
+    WORKER = 32, "worker"
+    PERSON = 64, "person"
+
+
+class Event(models.Model):
+    """One fact. Received again, only `count` and `sources` grow. `status` null is a note: shown, never folded."""
+
+    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="events")
+    key = models.CharField(max_length=64)  # SHA-256, see dashboard.ingest.keys
+    status = models.CharField(max_length=20, null=True, choices=STATUSES)  # noqa: DJ001
+    word = models.CharField(max_length=100, blank=True)  # the provider's own, as first received
+    note = models.CharField(max_length=20, blank=True)
+    detail = models.CharField(max_length=1000, blank=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    part = models.CharField(max_length=50, blank=True)
+    by_provider = models.BooleanField(default=True)
+    not_sent = models.BooleanField(default=False)
+    at_raw = models.CharField(max_length=64, blank=True)  # the provider's time as given
+    at = models.DateTimeField(null=True)
+    zone = models.CharField(max_length=10, blank=True)  # "stated", "account" or "" (no zone, or no time)
+    received_at = models.DateTimeField()  # our clock, the first time
+    sources = models.PositiveSmallIntegerField()
+    count = models.PositiveIntegerField(default=1)
+    evidence = models.ForeignKey("Evidence", null=True, on_delete=models.PROTECT, related_name="events")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["message", "key"], name="event_once"),)
+        indexes = (
+            # Words that no table lists, newest first: the admin sees them within a minute.
+            models.Index(fields=["-id"], name="event_unmapped", condition=Q(note="unmapped")),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.word or self.status} of message {self.message_id}"
+
+    @property
+    def source_names(self) -> list[str]:
+        return [source.label for source in Source if self.sources & source]
+
+
+class Orphan(models.Model):
+    """A report about a message we do not know (yet), or a body that could not be read. Goes only by retention."""
+
+    account = models.ForeignKey("Account", on_delete=models.PROTECT)
+    match_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)  # "" for an unreadable body
+    word = models.CharField(max_length=100, blank=True)
+    problem = models.CharField(max_length=300, blank=True)
+    evidence = models.ForeignKey("Evidence", on_delete=models.PROTECT)
+    received_at = models.DateTimeField()
+    message = models.ForeignKey(Message, null=True, on_delete=models.PROTECT, related_name="attached")
+    attached_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (
+            # A new send's question: did reports about it come before it?
+            models.Index(fields=["account", "match_id"], name="orphan_waiting", condition=Q(message=None)),
+        )
+
+    def __str__(self) -> str:
+        return f"orphan {self.pk}"
+
+
+class Retry(models.Model):
+    """One intent to send again. At most one open per root: the database says so, not the code."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        SENDING = "sending"
+        OUTCOME_UNKNOWN = "outcome_unknown"
+        ACCEPTED = "accepted"
+        NOT_SENT = "not_sent"
+        REFUSED = "refused"
+        CANCELLED = "cancelled"
+
+    class Via(models.TextChoices):
+        SEND = "send"  # a new text through `account`
+        PROVIDER = "provider"  # the provider's own retry of the message
+
+    HOLDING = (State.OPEN, State.SENDING, State.OUTCOME_UNKNOWN)
+
+    root = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="retries")
+    original = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")  # the failed one
+    account = models.ForeignKey("Account", on_delete=models.PROTECT)
+    via = models.CharField(max_length=10, choices=Via)
+    # The message it makes. A send's is there from the start; a provider's own retry names it in its reply.
+    message = models.ForeignKey(Message, null=True, on_delete=models.PROTECT, related_name="made_by")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="retries")
+    token = models.ForeignKey("ApiToken", null=True, on_delete=models.PROTECT, related_name="retries")
+    reason = models.CharField(max_length=500)
+    nonce = models.CharField(max_length=64, unique=True)  # the same click, or the same Idempotency-Key, twice
+    reference = models.CharField(max_length=32, unique=True)  # ours, told to the provider where it takes one
+    quoted_cost = models.DecimalField(**MONEY)
+    quoted_currency = models.CharField(max_length=8, blank=True)
+    state = models.CharField(max_length=20, choices=State, default=State.OPEN)
+    detail = models.CharField(max_length=500, blank=True)  # what came of it, in words
+    retry_count = models.PositiveSmallIntegerField(null=True)  # the provider's counter just before its own retry
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["root"],
+                condition=Q(state__in=("open", "sending", "outcome_unknown")),
+                name="one_open_retry",
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="retry_has_reason"),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False) | Q(token__isnull=False), name="retry_has_actor"
+            ),
+        )
+        indexes = (models.Index(fields=["state", "id"], name="retry_to_do", condition=Q(state__in=("open", "sending"))),)
+
+    def __str__(self) -> str:
+        return f"retry {self.pk}"
+
