@@ -1,0 +1,141 @@
+"""Which messages a list means: one reading of the filters for the pages, the exports and the API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from dashboard.domain.lifecycle import BUCKET, PENDING, Bucket
+from dashboard.keyset import BadCursor, window
+from dashboard.models import Account, Batch, Message
+from providers import PROVIDERS
+from providers.base import MAX_ID_LENGTH, Status
+
+OVERDUE_AFTER = timedelta(hours=1)  # where the message has no validity of its own
+_PENDING = [status.value for status in PENDING]
+_GREATEST_ID = 2**63 - 1
+
+
+class BadFilter(ValueError):
+    """A filter that means nothing; `field` names it and str(error) is a sentence for a person."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def filter_messages(
+    *,
+    status: str = "",
+    bucket: str = "",
+    account: str = "",
+    batch: str = "",
+    reference: str = "",
+    provider_message_id: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    overdue: bool = False,
+    conflict: bool = False,
+) -> QuerySet[Message]:
+    """The messages that match everything given. Raises BadFilter.
+
+    `bucket` is what a message counts as, its retries considered; together with `batch` it leaves the retries
+    themselves out, so that the list has as many rows as the batch counts. `since` is inclusive, `until` is not.
+    """
+    found = Message.objects.all()
+    if status:
+        found = found.filter(status=_status(status))
+    if bucket:
+        found = found.filter(effective__in=statuses_of(bucket))
+    if account:
+        found = found.filter(account=_account(account))
+    if batch:
+        found = found.filter(batch__in=batches_called(batch))
+    if batch and bucket:
+        found = found.filter(root=None)
+    if reference:
+        found = found.filter(reference=_id_text("reference", reference))
+    if provider_message_id:
+        found = found.filter(_has_id(_id_text("provider_message_id", provider_message_id)))
+    return _narrowed(found, since=since, until=until, overdue=overdue, conflict=conflict)
+
+
+def _narrowed(
+    found: QuerySet[Message], *, since: datetime | None, until: datetime | None, overdue: bool, conflict: bool
+) -> QuerySet[Message]:
+    if since and until and since >= until:
+        raise BadFilter("until", "The end of the time span is not after its beginning.")
+    if since:
+        found = found.filter(sent_at__gte=since)
+    if until:
+        found = found.filter(sent_at__lt=until)
+    if overdue:
+        found = found.filter(is_overdue(timezone.now()))
+    if conflict:
+        found = found.filter(conflict=True)
+    return found
+
+
+def is_overdue(now: datetime) -> Q:
+    """Still pending although its validity is over, or, without one, an hour after it was sent.
+
+    A message that counts as its retry counts is not overdue itself: the retry may be.
+    """
+    late = Q(valid_until__lt=now) | Q(valid_until=None, sent_at__lt=now - OVERDUE_AFTER)
+    return Q(late, effective__in=_PENDING, status__in=_PENDING)
+
+
+def page(messages: QuerySet[Message], cursor: str, size: int) -> tuple[list[Message], str | None]:
+    """One page, newest first, and the cursor of the next. Raises BadFilter for a cursor that is none of ours."""
+    try:
+        found = window(messages, cursor, size)
+    except BadCursor as error:
+        raise BadFilter("cursor", str(error)) from None
+    return found.items, found.older
+
+
+def statuses_of(bucket: str) -> list[str]:
+    """The statuses that count in this bucket. Raises BadFilter."""
+    if bucket not in set(Bucket):
+        raise BadFilter("bucket", f"There is no bucket {bucket[:50]!r}; there are {', '.join(Bucket)}.")
+    return [status.value for status, its in BUCKET.items() if its == bucket]
+
+
+def batches_called(name: str) -> list[int]:
+    """The ids of the batches with this id or name; a name may stand once in each account."""
+    called = Q(name=_id_text("batch", name))
+    if name.isascii() and name.isdigit() and int(name) <= _GREATEST_ID:
+        called |= Q(pk=int(name))
+    return list(Batch.objects.filter(called).values_list("pk", flat=True))
+
+
+def _status(status: str) -> str:
+    if status not in set(Status):
+        raise BadFilter("status", f"There is no status {status[:50]!r}; there are {', '.join(Status)}.")
+    return status
+
+
+def _account(slug: str) -> int:
+    pk = Account.objects.filter(slug=_id_text("account", slug)).values_list("pk", flat=True).first()
+    if pk is None:
+        raise BadFilter("account", f"There is no account {slug[:50]!r}.")
+    return pk
+
+
+def _id_text(field: str, value: str) -> str:
+    """An id or a name as it may be stored. A NUL would be an error of the database."""
+    if len(value) > MAX_ID_LENGTH or "\0" in value:
+        raise BadFilter(field, f"This is longer than {MAX_ID_LENGTH} characters, or holds a character no id has.")
+    return value
+
+
+def _has_id(value: str) -> Q:
+    """Ids match after each provider's own normalisation."""
+    having = Q(match_id=value)
+    for provider in PROVIDERS.values():
+        normal = provider.normalise_id(value)
+        if normal != value:
+            having |= Q(match_id=normal, account__provider_key=provider.key)
+    return having
