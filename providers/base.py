@@ -14,24 +14,35 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qsl, quote
 
-from providers.errors import ErrorCode as ErrorCode, ProviderError as ProviderError, read as read
+from providers.errors import (
+    ErrorCode as ErrorCode,
+    ProviderError as ProviderError,
+    for_call as for_call,
+    needed as needed,
+    read as read,
+    require as require,
+    tried as tried,
+)
 from providers.fields import (
     MAX_ATTEMPT as MAX_ATTEMPT,
     MAX_ID_LENGTH as MAX_ID_LENGTH,
     attempt_of as attempt_of,
     count_of as count_of,
+    counters_of as counters_of,
     digits_of as digits_of,
     id_text as id_text,
     is_control as is_control,
+    list_of as list_of,
     money_of as money_of,
     optional_id as optional_id,
     retry_after_of as retry_after_of,
+    sentence_of as sentence_of,
     stated_time as stated_time,
     text_of as text_of,
     time_of as time_of,
     word_of as word_of,
 )
-from providers.strict_json import strict_json
+from providers.strict_json import clean_text, strict_json
 
 
 class Status(StrEnum):
@@ -123,6 +134,9 @@ class Outgoing:
 class Entry:
     """One thing said about a message: becomes one event. `status` None makes it a note: shown, never folded.
 
+    A note with `note` empty is a word that no table lists: the admin sees it within a minute. Other notes say what
+    they are: "channel" (a detail of one channel of several), "not_found", "other_id", "unreadable", "retry".
+
     `attempt` counts the provider's own tries under one id, from 0. `counter` is the provider's retry counter where it
     applies to this entry: the final attempt number is the greater of `attempt` and `counter` less our own retries.
     `at` is the provider's time: aware if the zone was stated, naive if not, None if absent or unreadable.
@@ -134,6 +148,7 @@ class Entry:
     attempt: int = 0
     counter: int | None = None
     part: str = ""
+    note: str = ""
     at_raw: str = ""
     at: datetime | None = None
 
@@ -339,9 +354,10 @@ def form_or_json(body: bytes, content_type: str) -> Any:
             pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, strict_parsing=True, max_num_fields=200)
         except ValueError:
             raise ProviderError("unparseable", "The form cannot be read.") from None
-        if len(dict(pairs)) != len(pairs):
+        form = {clean_text(name): clean_text(value) for name, value in pairs}
+        if len(form) != len(pairs):
             raise ProviderError("unparseable", "The form names a field twice.")
-        return dict(pairs)
+        return form
     return Reply(status=200, body=body).json()
 
 

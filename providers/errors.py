@@ -16,14 +16,18 @@ Everything that can go wrong has one of these codes (`ProviderError.code`):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, ParamSpec, TypeVar
+
+from providers.fields import is_control
 
 ErrorCode = Literal[
     "credentials", "balance", "throttled", "unreachable", "not_found", "refused", "duplicate", "unsupported",
     "unparseable", "invalid",
 ]  # fmt: skip
 
+# What an HTTP status alone amounts to; a provider's own code (no balance, bad key) says more.
+_OF_STATUS: frozenset[str] = frozenset({"not_found", "refused", "unsupported", "unparseable"})
 RETRYABLE: frozenset[str] = frozenset({"throttled", "unreachable"})
 
 
@@ -55,9 +59,60 @@ class ProviderError(Exception):
         self.written = written
         self.retryable = code in RETRYABLE if retryable is None else retryable
 
+    def named(self, code: ErrorCode) -> ProviderError:
+        """The same error under another name: what is wrong may depend on the call that met it."""
+        return ProviderError(
+            code,
+            self.message,
+            status=self.status,
+            provider_code=self.provider_code,
+            retry_after=self.retry_after,
+            written=self.written,
+        )
+
+
+def require(fine: bool, sentence: str) -> None:
+    """Refuse to make a request that the provider would refuse: `sentence` says what it takes."""
+    if not fine:
+        raise ProviderError("invalid", sentence, written=False)
+
+
+def needed(credentials: Mapping[str, str], name: str) -> str:
+    """A credential that an account cannot be without. The error names the field, never what is in it."""
+    value = credentials.get(name, "").strip()
+    if not value or not value.isascii() or any(is_control(c) for c in value):
+        problem = "cannot be put into a header" if value else "is missing"
+        raise ProviderError("credentials", f"The credential {name} {problem}.", written=False)
+    return value
+
+
+_NO_SUCH_CALL = frozenset({404, 405, 501})
+_NOT_SERVED = _NO_SUCH_CALL | {400, 410, 414, 422}
+
+
+def for_call(error: ProviderError, *, own: bool, reads: bool) -> ProviderError:
+    """The same error as it is meant by this call: `own` is the seed's only way to ask, `reads` another way to ask.
+
+    A server that knows only the seed's calls may also take another way to ask for a bad request; asked by the seed's
+    call it will say what is really wrong. The seed's own call is never "unsupported": there is nothing else to try.
+    """
+    if own and error.code == "unsupported":
+        error.code, error.retryable = "unreachable", True
+    elif not own and error.status in (_NOT_SERVED if reads else _NO_SUCH_CALL) and error.code in _OF_STATUS:
+        error.code = "unsupported"
+    return error
+
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+def tried(parse: Callable[[], T]) -> tuple[T | None, ProviderError | None]:
+    """What a reader reads, or the error it raises."""
+    try:
+        return parse(), None
+    except ProviderError as error:
+        return None, error
 
 
 def read(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -7,7 +7,7 @@ and raises ValueError for what it cannot be.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
@@ -45,11 +45,23 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+def list_of(value: Any) -> list[Any]:
+    """A list, even an empty one. Raises ValueError for anything else, absent included."""
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    return value
+
+
 def word_of(value: Any) -> str:
     """A status word as said, trimmed. Raises ValueError unless it is text."""
     if not isinstance(value, str):
         raise ValueError("a status is a word")
     return value.strip()[:100]
+
+
+def sentence_of(value: Any) -> str:
+    """What an error says, cut to 300 characters; "" for anything that is no text."""
+    return value.strip()[:300] if isinstance(value, str) else ""
 
 
 def digits_of(value: Any) -> str:
@@ -70,7 +82,8 @@ def money_of(value: Any) -> Decimal | None:
         amount = Decimal(str(value).strip())
     except InvalidOperation:
         raise ValueError("not money") from None
-    if not amount.is_finite() or abs(amount) >= Decimal("1e12"):
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent < -30 or abs(amount) >= Decimal("1e12"):  # NaN, 1e-400000, too much
         raise ValueError("not money")
     return amount
 
@@ -81,10 +94,26 @@ def count_of(value: Any, *, most: int = 10_000_000) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError("not a count")
-    number = Decimal(str(value).strip())
-    if number != number.to_integral_value() or not 0 <= number <= most:
+    try:
+        number = Decimal(str(value).strip())
+        whole = 0 <= number <= most and number == number.to_integral_value()
+    except InvalidOperation:
+        whole = False
+    if not whole:
         raise ValueError("not a count")
     return int(number)
+
+
+def counters_of(value: Any, names: Collection[str]) -> dict[str, int]:
+    """The counters of these names in an object and the objects in it. Raises ValueError if there is none."""
+    found: dict[str, int] = {}
+    for holder in (value, *(child for child in value.values() if isinstance(child, dict))):
+        for name in names:
+            if name not in found and (count := count_of(holder.get(name))) is not None:
+                found[name] = count
+    if not found:
+        raise ValueError("no counter")
+    return found
 
 
 def attempt_of(value: Any) -> int | None:
@@ -127,7 +156,7 @@ def retry_after_of(headers: Mapping[str, str], now: datetime | None = None) -> f
         return float(min(int(value[:9]), 86_400))
     try:
         when = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

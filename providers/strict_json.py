@@ -7,7 +7,7 @@ floats of money, falls over 100,000 brackets and passes NUL and lone surrogates 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 MAX_DEPTH = 20
@@ -38,8 +38,11 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _finite(text: str) -> Decimal:
-    number = Decimal(text)
-    if not number.is_finite() or abs(number.adjusted()) > 300:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent past what Decimal can hold; an ArithmeticError, which no caller expects
+        raise ValueError("a number out of range") from None
+    if len(text) > 100 or not number.is_finite() or abs(number.adjusted()) > 300:
         raise ValueError("a number out of range")
     return number
 
@@ -69,14 +72,16 @@ def _clean(value: Any) -> Any:
         if depth > MAX_DEPTH:
             raise ValueError("nested too deep")
         if isinstance(node, dict):
-            return {_text(key): walk(child, depth + 1) for key, child in node.items()}
+            # Cleaned first: "status" and "status\u0000" would be one key given twice.
+            return _once([(clean_text(key), walk(child, depth + 1)) for key, child in node.items()])
         if isinstance(node, list):
             return [walk(child, depth + 1) for child in node]
-        return _text(node) if isinstance(node, str) else node
+        return clean_text(node) if isinstance(node, str) else node
 
     return walk(value, 1)
 
 
-def _text(text: str) -> str:
+def clean_text(text: str) -> str:
+    """A text that every database can hold: without NUL and lone surrogates."""
     text = text.replace("\x00", "")
     return text if text.isascii() else text.encode("utf-8", "ignore").decode("utf-8")
