@@ -55,7 +55,7 @@ def _possible(text: str, region: str | None) -> str:
 
 @lru_cache(maxsize=20_000)
 def pretty(digits: str) -> str:
-    """"+254 712 345678": grouped for reading; as plain +digits if the plan is not known."""
+    """ "+254 712 345678": grouped for reading; as plain +digits if the plan is not known."""
     try:
         number = phonenumbers.parse("+" + digits, None)
     except phonenumbers.NumberParseException:
@@ -64,7 +64,7 @@ def pretty(digits: str) -> str:
 
 
 def masked(digits: str) -> str:
-    """"+254 ••• ••5678": enough to recognise, not enough to call."""
+    """ "+254 ••• ••5678": enough to recognise, not enough to call."""
     if len(digits) < 8:
         return "+" + "•" * len(digits)
     return f"+{digits[:3]} ••• ••{digits[-4:]}"

@@ -40,9 +40,7 @@ def note(kind: str, word: str, detail: str = "") -> Entry:
 
 def ours(word: str, status: Status, *, attempt: int = 0, detail: str = "", at: datetime | None = None) -> Entry:
     """An entry that we write ourselves: a registration, a deadline, our own send, a person's resolution."""
-    return Entry(
-        word=word, status=status, attempt=attempt, detail=detail, at=at, at_raw=at.isoformat() if at else ""
-    )
+    return Entry(word=word, status=status, attempt=attempt, detail=detail, at=at, at_raw=at.isoformat() if at else "")
 
 
 NOT_SENT = "not_sent"  # our own `failed`: nothing left us

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from dashboard.ingest.items import Item
 from dashboard.ingest.locks import lock_ids
-from dashboard.ingest.reread import reread
 from dashboard.ingest.record import apply, lookup
+from dashboard.ingest.reread import reread
 from dashboard.models import Account, Message, Orphan
 from dashboard.models.messages import Source
 

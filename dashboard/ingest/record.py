@@ -17,8 +17,8 @@ from django.db.models import Q
 
 from dashboard.domain import schedule
 from dashboard.domain.lifecycle import FINALS, PENDING, UNRESOLVED, State, effective, fold
-from dashboard.ingest.evidence import digest
 from dashboard.ingest.events import events_of, said, upsert
+from dashboard.ingest.evidence import digest
 from dashboard.ingest.items import DEADLINE, Item, ours
 from dashboard.ingest.locks import lock_ids
 from dashboard.models import Event, Evidence, Message, Orphan
@@ -257,11 +257,37 @@ def _set_effective(messages: Iterable[Message]) -> None:
 
 _WRITTEN = [
     Message._meta.get_field(name)
-    for name in (
-        "provider_message_id match_id provider_batch_id text sender route parts cost currency extra status attempt "
-        "provider_status negatives not_sent reported conflict effective unconfirmed own_retries heard_at final_at "
-        "next_check_at wanted_at lease lease_until asked asked_at answer_sha256"
-    ).split()
+    for name in [
+        "provider_message_id",
+        "match_id",
+        "provider_batch_id",
+        "text",
+        "sender",
+        "route",
+        "parts",
+        "cost",
+        "currency",
+        "extra",
+        "status",
+        "attempt",
+        "provider_status",
+        "negatives",
+        "not_sent",
+        "reported",
+        "conflict",
+        "effective",
+        "unconfirmed",
+        "own_retries",
+        "heard_at",
+        "final_at",
+        "next_check_at",
+        "wanted_at",
+        "lease",
+        "lease_until",
+        "asked",
+        "asked_at",
+        "answer_sha256",
+    ]
 ]
 _UPDATE = (
     f"UPDATE {Message._meta.db_table} SET "  # noqa: S608

@@ -223,5 +223,3 @@ def _registration(account: Account, send: Send, source: Source, now: datetime) -
         account=account, source=source, report=Report(entries=(entry,)), received_at=now, by_provider=False,
         due_now=True,
     )  # fmt: skip
-
-

@@ -1,8 +1,8 @@
 """The webhook door: `POST /hooks/<token>/`. What each answer tells the provider:
 
-    200  stored (also if it could not be read, or we do not know the message): do not send it again
-    400  an empty body            404  no such address        401  the signature is wrong
-    413  too big                  503  our database cannot keep it just now: send it again
+200  stored (also if it could not be read, or we do not know the message): do not send it again
+400  an empty body            404  no such address        401  the signature is wrong
+413  too big                  503  our database cannot keep it just now: send it again
 """
 
 from __future__ import annotations
@@ -172,5 +172,3 @@ def _item(
         evidence=row,
         signed=bool(delivery.signature),
     )
-
-

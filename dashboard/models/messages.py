@@ -142,8 +142,10 @@ class Message(models.Model):
         )
         indexes = (
             # The worker's questions: what is due, and what is somebody waiting for?
-            models.Index(fields=["next_check_at"], name="message_due", condition=Q(next_check_at__isnull=False)),
-            models.Index(fields=["wanted_at"], name="message_wanted", condition=Q(wanted_at__isnull=False)),
+            models.Index(
+                fields=["account", "next_check_at"], name="message_due", condition=Q(next_check_at__isnull=False)
+            ),
+            models.Index(fields=["account", "wanted_at"], name="message_wanted", condition=Q(wanted_at__isnull=False)),
             # A batch's five sums, and its messages by status, newest first.
             models.Index(fields=["batch", "effective", "-id"], name="message_in_batch", condition=Q(root=None)),
             # The list's filters, newest first.
@@ -305,12 +307,11 @@ class Retry(models.Model):
                 name="one_open_retry",
             ),
             models.CheckConstraint(condition=~Q(reason=""), name="retry_has_reason"),
-            models.CheckConstraint(
-                condition=Q(user__isnull=False) | Q(token__isnull=False), name="retry_has_actor"
-            ),
+            models.CheckConstraint(condition=Q(user__isnull=False) | Q(token__isnull=False), name="retry_has_actor"),
         )
-        indexes = (models.Index(fields=["state", "id"], name="retry_to_do", condition=Q(state__in=("open", "sending"))),)
+        indexes = (
+            models.Index(fields=["state", "id"], name="retry_to_do", condition=Q(state__in=("open", "sending"))),
+        )
 
     def __str__(self) -> str:
         return f"retry {self.pk}"
-

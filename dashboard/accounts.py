@@ -1,0 +1,116 @@
+"""Adding and changing provider accounts: the same rules for the command and the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
+from django.db import transaction
+
+from dashboard.models import Account
+from providers import PROVIDERS
+from providers.base import ProviderError
+from providers.http import check_base_url
+
+
+class Wrong(ValueError):
+    """A field that cannot be taken; str(error) is a sentence for a person."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def save_account(
+    slug: str,
+    *,
+    by: str,
+    provider: str = "",
+    label: str | None = None,
+    base_url: str | None = None,
+    time_zone: str | None = None,
+    rate: float | None = None,
+    currency: str | None = None,
+    enabled: bool | None = None,
+    credentials: Mapping[str, str] | None = None,
+) -> Account:
+    """Create or update the account `slug`; None leaves a field as it is. Raises Wrong.
+
+    A new base URL without new credentials wipes the stored ones: else whoever may edit the address could have our key
+    sent to a host of their own.
+    """
+    _check(slug, provider, base_url, time_zone, rate, credentials)
+    with transaction.atomic():
+        account = Account.objects.select_for_update().filter(slug=slug).first()
+        if account is None:
+            if not provider:
+                raise Wrong("provider", "A new account needs its provider.")
+            account = Account.make(slug=slug, provider_key=provider, rate=rate or PROVIDERS[provider].rate)
+        elif provider and provider != account.provider_key:
+            raise Wrong("provider", f"{slug} is an account of {account.provider_key}; make another one.")
+        moved = base_url is not None and base_url.rstrip("/") != account.base_url
+        changes = {
+            "label": label, "base_url": base_url.rstrip("/") if base_url is not None else None,
+            "time_zone": time_zone, "rate": rate, "currency": currency, "enabled": enabled,
+        }  # fmt: skip
+        for name, value in changes.items():
+            if value is not None:
+                setattr(account, name, value)
+        if credentials is not None:
+            account.set_credentials({str(k): str(v) for k, v in credentials.items()}, by)
+        elif moved:
+            account.set_credentials({}, by)
+        if moved:
+            account.unsupported = {}
+        account.save()
+        return account
+
+
+def _check(
+    slug: str,
+    provider: str,
+    base_url: str | None,
+    time_zone: str | None,
+    rate: float | None,
+    credentials: Mapping[str, str] | None,
+) -> None:
+    try:
+        validate_slug(slug)
+    except ValidationError:
+        raise Wrong("slug", "A short name has letters, digits, hyphens and underscores only.") from None
+    if provider and provider not in PROVIDERS:
+        raise Wrong("provider", f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
+    if base_url:
+        try:
+            check_base_url(base_url, settings.ALLOW_PRIVATE_PROVIDER_URLS)
+        except ProviderError as error:
+            raise Wrong("base_url", error.message) from None
+    if time_zone and time_zone not in available_timezones():
+        raise Wrong("time_zone", f"{time_zone!r} is not a time zone; use a name like Africa/Nairobi.")
+    if rate is not None and not 0 < rate <= 1000:
+        raise Wrong("rate", "The rate is requests a second: more than 0, at most 1000.")
+    if credentials is not None:
+        _check_credentials(slug, provider, credentials)
+
+
+def _check_credentials(slug: str, provider: str, credentials: Mapping[str, str]) -> None:
+    key = provider or Account.objects.filter(slug=slug).values_list("provider_key", flat=True).first()
+    if key is None:
+        raise Wrong("provider", "A new account needs its provider.")
+    known = {field.name for field in PROVIDERS[key].credentials}
+    unknown = set(credentials) - known
+    if unknown:
+        raise Wrong(
+            "credentials",
+            f"{PROVIDERS[key].label} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.",
+        )
+    if any(not isinstance(value, str) or any(c < " " for c in value) for value in credentials.values()):
+        raise Wrong("credentials", "A credential is text without line breaks.")
+    given = {name: value for name, value in credentials.items() if value}
+    try:
+        PROVIDERS[key].headers(given)
+    except ProviderError as error:
+        raise Wrong("credentials", error.message) from None

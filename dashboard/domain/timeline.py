@@ -1,0 +1,81 @@
+"""The story of one message as people read it: one entry per (attempt, part, word), oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dashboard.domain.lifecycle import RANK
+from providers.base import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One stored event, as the timeline needs it. `at` is the provider's time if its zone is known."""
+
+    status: Status | None
+    word: str
+    note: str
+    detail: str
+    attempt: int
+    part: str
+    by_provider: bool
+    at: datetime | None
+    at_raw: str
+    zone: str
+    received_at: datetime
+    sources: tuple[str, ...]
+    count: int
+    evidence_id: int | None
+
+
+@dataclass(slots=True, kw_only=True)
+class TimelineEntry:
+    """One line of the story. `occurred_at` is the earliest stated time, `received_at` when we first heard."""
+
+    status: Status | None
+    word: str
+    note: str
+    attempt: int
+    part: str
+    by_provider: bool
+    received_at: datetime
+    detail: str = ""
+    occurred_at: datetime | None = None
+    at_raw: str = ""
+    zone: str = ""
+    sources: list[str] = field(default_factory=list)
+    count: int = 0
+    evidence_ids: list[int] = field(default_factory=list)
+
+    @property
+    def when(self) -> datetime:
+        """The time it is sorted by: the provider's if its zone was stated, else ours."""
+        return self.occurred_at if self.occurred_at and self.zone == "stated" else self.received_at
+
+
+def timeline(facts: Iterable[Fact]) -> list[TimelineEntry]:
+    """Merge and order the facts of one message. Order: attempt, time (stated with zone, else received), rank."""
+    entries: dict[tuple[int, str, str, bool], TimelineEntry] = {}
+    for fact in sorted(facts, key=lambda fact: fact.received_at):
+        key = (fact.attempt, fact.part, fact.word.lower(), fact.by_provider)
+        entry = entries.get(key)
+        if entry is None:
+            entry = entries[key] = TimelineEntry(
+                status=fact.status, word=fact.word, note=fact.note, attempt=fact.attempt, part=fact.part,
+                by_provider=fact.by_provider, received_at=fact.received_at,
+            )  # fmt: skip
+        _merge(entry, fact)
+    return sorted(entries.values(), key=lambda e: (e.attempt, e.when, RANK[e.status] if e.status else -1, e.word))
+
+
+def _merge(entry: TimelineEntry, fact: Fact) -> None:
+    entry.count += fact.count
+    entry.detail = entry.detail or fact.detail
+    entry.sources += [source for source in fact.sources if source not in entry.sources]
+    if fact.evidence_id and fact.evidence_id not in entry.evidence_ids:
+        entry.evidence_ids.append(fact.evidence_id)
+    better = fact.at is not None and (entry.occurred_at is None or fact.at < entry.occurred_at)
+    if better or (not entry.at_raw and fact.at_raw):
+        entry.occurred_at, entry.at_raw, entry.zone = fact.at, fact.at_raw, fact.zone

@@ -1,0 +1,37 @@
+"""`manage.py worker`: asks the providers, sends what people asked to send again, keeps house."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from dashboard.worker.loop import Worker
+from dashboard.worker.store import unfinished
+
+
+class Command(BaseCommand):
+    help = "Ask providers about messages until stopped. Example: manage.py worker --once"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="do everything that is due now, then exit")
+        parser.add_argument("--all", action="store_true", help="with --once: every unfinished message, due or not")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["all"] and not options["once"]:
+            raise CommandError("--all goes with --once.")
+        if options["all"]:
+            now = timezone.now()
+            unfinished().exclude(next_check_at__lte=now).update(next_check_at=now)
+        asyncio.run(_run(once=options["once"]))
+
+
+async def _run(*, once: bool) -> None:
+    worker = Worker()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    await worker.run(once=once)

@@ -1,0 +1,247 @@
+"""The worker: claim, ask or send, ingest, again. One event loop for the asking, one thread for the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+import httpx
+from aiolimiter import AsyncLimiter
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.utils import timezone
+
+from dashboard import vault
+from dashboard.ingest.orphans import sweep
+from dashboard.models import Account, Batch
+from dashboard.models.accounts import UNSUPPORTED_FOR
+from dashboard.worker import batches, probing, sending, store
+from dashboard.worker.asking import Answer, Due, Lane, ask_all
+from providers.base import ProviderError
+from providers.http import Caller
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+TICK = 0.5  # seconds between looks at what is due
+AT_ONCE = 200  # requests under way for one account, at most
+AHEAD = 10.0  # seconds' worth of an account's pace that may be claimed ahead
+MOST_IN_A_SET = 200
+SWEEP_EVERY = timedelta(seconds=60)
+
+
+class Worker:
+    """Does what is due until `stop()`, or once. Any number of them may run: leases in the rows keep them apart."""
+
+    def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
+        self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+        self._lanes: dict[int, Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: asyncio.Queue[tuple[Lane, list[Answer]]] = asyncio.Queue()
+        self._stopping = asyncio.Event()
+        self._swept_at = datetime.min.replace(tzinfo=timezone.get_default_timezone())
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self, *, once: bool = False) -> None:
+        """Work until stopped; with `once` until nothing is due. Never raises for a provider's trouble."""
+        async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS, transport=self._transport) as caller:
+            writer = asyncio.create_task(self._write_answers())
+            try:
+                while not self._stopping.is_set():
+                    busy = await self._tick(caller)
+                    if once and not busy and not self._tasks and self._answers.empty():
+                        break
+                    await self._pause(0.02 if once else TICK)
+            finally:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await self._answers.join()
+                writer.cancel()
+                await asyncio.gather(writer, return_exceptions=True)
+                await self._db(connections.close_all)
+                self._database.shutdown()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _db(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run database work in its thread; a lost connection is opened anew for the next piece."""
+
+        def job() -> T:
+            close_old_connections()
+            return work(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._database, job)
+
+    async def _sure(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Database work whose loss would cost a poll again at most: tried a few times, then left to the lease."""
+        for wait in (0.2, 1.0, 3.0, 0.0):
+            try:
+                return await self._db(work, *args, **kwargs)
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("The database did not take it (%s); trying again.", type(error).__name__)
+                await asyncio.sleep(wait)
+        return None
+
+    # -- one look at what is due
+
+    async def _tick(self, caller: Caller) -> bool:
+        """Start what is due and affordable; True if there was anything."""
+        now = timezone.now()
+        accounts = await self._sure(_accounts)
+        if accounts is None:
+            return False
+        await self._sure(self._housekeeping, now)
+        busy = False
+        for account in accounts:
+            lane = self._lane(account)
+            if account.test_wanted_at is not None and not lane.in_flight:
+                self._start(self._probe(caller, lane, account))
+                busy = True
+            if account.enabled and lane.trouble is None and not (account.paused_until and account.paused_until > now):
+                busy |= await self._serve(caller, lane, account, now)
+        return busy
+
+    def _housekeeping(self, now: datetime) -> None:
+        sending.give_up(now)
+        if now - self._swept_at >= SWEEP_EVERY:
+            self._swept_at = now
+            sweep(now)
+
+    async def _serve(self, caller: Caller, lane: Lane, account: Account, now: datetime) -> bool:
+        room = self._room(lane, account)
+        if room <= 0:
+            return bool(lane.in_flight)
+        jobs = await self._sure(sending.claim_retries, account, now, min(room, 20)) or []
+        for job in jobs:
+            self._start(self._send(caller, lane, job))
+        found = await self._sure(batches.claim_batches, account, now, 5) or []
+        for batch in found:
+            self._start(self._batch(caller, lane, batch))
+        dues = await self._sure(store.claim, account, now, room) or []
+        if dues:
+            lane.in_flight += len(dues)
+            self._start(self._ask(caller, lane, dues))
+        return bool(jobs or found or dues)
+
+    def _room(self, lane: Lane, account: Account) -> int:
+        if account.failures >= store.BREAKER:
+            return 0 if lane.in_flight else 1  # one probe shows whether it is back
+        return max(min(500, int(account.rate * AHEAD)), 1) - lane.in_flight
+
+    def _lane(self, account: Account) -> Lane:
+        lane = self._lanes.get(account.pk)
+        now = timezone.now()
+        if lane is None or lane.account.rate != account.rate:
+            # At most one second's worth at once: a burst is what rate limits are for.
+            limiter = AsyncLimiter(max(account.rate, 1.0), max(1.0, 1.0 / account.rate))
+            lane = Lane(account, {}, limiter, asyncio.Semaphore(AT_ONCE), set(account.without(now)))
+            self._lanes[account.pk] = lane
+        if lane.account.sealed_credentials != account.sealed_credentials or not lane.credentials:
+            lane.credentials = _credentials(account)
+        if not lane.in_flight:
+            lane.trouble = None
+            lane.without = set(account.without(now)) | lane.learned
+        lane.account = account
+        return lane
+
+    def _start(self, work: asyncio.coroutines.Coroutine[None, None, None]) -> None:  # type: ignore[name-defined]
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- the kinds of work
+
+    async def _ask(self, caller: Caller, lane: Lane, dues: list[Due]) -> None:
+        try:
+            answers = await ask_all(caller, lane, dues)
+            await self._learn(lane)
+            await self._answers.put((lane, answers))
+        except Exception:
+            log.exception("Asking %s failed; the messages are asked about again.", lane.account.slug)
+        finally:
+            lane.in_flight -= len(dues)
+
+    async def _learn(self, lane: Lane) -> None:
+        if lane.learned:
+            calls, lane.learned = lane.learned, set()
+            await self._sure(store.remember_unsupported, lane.account, calls, timezone.now() + UNSUPPORTED_FOR)
+
+    async def _write_answers(self) -> None:
+        """Write whatever has been heard, in sets."""
+        while True:
+            lane, answers = await self._answers.get()
+            taken = 1
+            while len(answers) < MOST_IN_A_SET and not self._answers.empty():
+                other, more = self._answers.get_nowait()
+                taken += 1
+                if other is not lane:
+                    await self._save(other, more)
+                else:
+                    answers = answers + more
+            await self._save(lane, answers)
+            for _ in range(taken):
+                self._answers.task_done()
+
+    async def _save(self, lane: Lane, answers: list[Answer]) -> None:
+        for start in range(0, len(answers), MOST_IN_A_SET):
+            try:
+                await self._sure(store.save_answers, lane.account, answers[start : start + MOST_IN_A_SET])
+            except Exception:
+                log.exception("Answers of %s could not be stored; they are asked for again.", lane.account.slug)
+
+    async def _send(self, caller: Caller, lane: Lane, job: sending.Job) -> None:
+        result = await sending.send(caller, lane, job)
+        while True:  # the answer to a send is not given up: without it the outcome is unknown
+            try:
+                await self._db(sending.save_result, result)
+                break
+            except (DatabaseError, InterfaceError):
+                log.exception("The answer to a send cannot be stored yet.")
+                await asyncio.sleep(1.0)
+        if result.error is not None:
+            await self._sure(store.note_health, lane.account, success=False, errors=[result.error])
+
+    async def _batch(self, caller: Caller, lane: Lane, batch: Batch) -> None:
+        now = timezone.now()
+        try:
+            if batch.next_listing_at and batch.next_listing_at <= now:
+                listed = await batches.ask_listing(caller, lane, batch.provider_batch_id)
+                await self._sure(batches.save_listing, batch, listed, now)
+            if batch.next_report_at and batch.next_report_at <= now:
+                summary = await batches.ask_summary(caller, lane, batch.provider_batch_id)
+                await self._sure(batches.save_summary, batch, summary, now)
+            await self._learn(lane)
+        except ProviderError as error:
+            await self._sure(batches.postpone_batch, batch, now + timedelta(seconds=60))
+            await self._sure(store.note_health, lane.account, success=False, errors=[error])
+        except Exception:
+            log.exception("A batch of %s could not be asked about.", lane.account.slug)
+            await self._sure(batches.postpone_batch, batch, now + timedelta(seconds=300))
+
+    async def _probe(self, caller: Caller, lane: Lane, account: Account) -> None:
+        ok, text = await probing.probe(caller, lane)
+        await self._sure(probing.save, account, ok, text)
+
+
+def _accounts() -> list[Account]:
+    return list(Account.objects.all())
+
+
+def _credentials(account: Account) -> dict[str, str]:
+    try:
+        return account.credentials
+    except vault.Unreadable as error:
+        log.error("%s: %s", account.slug, error)
+        return {}

@@ -1,0 +1,204 @@
+"""The worker's database work: claiming with leases, and writing what was heard. Called from one thread."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from dashboard.domain import schedule
+from dashboard.domain.lifecycle import PENDING, UNRESOLVED
+from dashboard.ingest.evidence import canonical, evidence
+from dashboard.ingest.items import Item, note
+from dashboard.ingest.record import lookup, record
+from dashboard.ingest.reread import context_of
+from dashboard.models import Account, Evidence, Message
+from dashboard.models.messages import Source
+from dashboard.worker.asking import Answer, Due
+from providers.base import ProviderError, Reply, Report, Status, Target
+
+LEASE = timedelta(seconds=90)  # longer than a claim can wait in its lane plus one call's deadline
+BREAKER = 5  # unreachable so often in a row: stop, and try one request a minute
+PAUSE = {"credentials": 600.0, "balance": 600.0, "throttled": 30.0}
+
+
+# ------------------------------------------------------------------------------ claiming
+
+
+def claim(account: Account, now: datetime, most: int) -> list[Due]:
+    """Lease up to `most` due messages of the account to us: those somebody waits for first, then the latest due."""
+    mine = Message.objects.filter(account=account, next_check_at__lte=now).filter(
+        Q(lease_until=None) | Q(lease_until__lt=now)
+    )
+    # An answer this fresh is not asked for again, whoever clicks.
+    fresh = now - timedelta(seconds=account.provider.fresh_for)
+    mine = mine.filter(Q(asked_at=None) | Q(asked_at__lte=fresh))
+    pks = list(mine.filter(wanted_at__isnull=False).order_by("wanted_at").values_list("pk", flat=True)[:most])
+    if len(pks) < most:
+        rest = mine.filter(wanted_at=None).order_by("-next_check_at").values_list("pk", flat=True)
+        pks += rest[: most - len(pks)]
+    return _lease(pks, now) if pks else []
+
+
+def _lease(pks: Sequence[int], now: datetime) -> list[Due]:
+    token = secrets.token_hex(16)
+    with transaction.atomic():
+        free = Message.objects.filter(pk__in=pks).filter(Q(lease_until=None) | Q(lease_until__lt=now))
+        if connection.features.has_select_for_update_skip_locked:
+            pks = list(free.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True))
+            free = Message.objects.filter(pk__in=pks)
+        free.update(lease=token, lease_until=now + LEASE)
+    leased = Message.objects.filter(pk__in=pks, lease=token).select_related("recipient")
+    return [Due(pk=message.pk, target=target_of(message), lease=token) for message in leased]
+
+
+def target_of(message: Message) -> Target:
+    return Target(
+        id=message.provider_message_id,
+        to=message.recipient.digits,
+        reference=message.reference if message.root_id else "",  # a reference is the provider's only on our own sends
+        batch_id=message.provider_batch_id,
+    )
+
+
+def unfinished() -> QuerySet[Message]:
+    """Every message about which there is still something to learn."""
+    open_ = [status.value for status in PENDING - UNRESOLVED] + [Status.UNKNOWN.value]
+    return Message.objects.filter(Q(status__in=open_) | Q(next_check_at__isnull=False))
+
+
+def release(dues: Iterable[Due], until: datetime) -> None:
+    """Give claimed messages back: asked again at `until`. No effect where the lease is somebody else's by now."""
+    by_lease: dict[str, list[int]] = {}
+    for due in dues:
+        by_lease.setdefault(due.lease, []).append(due.pk)
+    for lease, pks in by_lease.items():
+        Message.objects.filter(pk__in=pks, lease=lease).update(lease="", lease_until=None, next_check_at=until)
+
+
+# ------------------------------------------------------------------------------ writing
+
+
+def save_answers(account: Account, answers: Sequence[Answer]) -> None:
+    """Record what was heard, and reschedule what was not."""
+    heard = [answer for answer in answers if _says_something(answer)]
+    heard = _without_strangers(account, heard)
+    _keep_failed_exchanges(account, answers)
+    record([_item(account, answer) for answer in heard])
+    told = {answer.due.pk for answer in heard}
+    unheard = [answer for answer in answers if answer.due.pk not in told]
+    if unheard:
+        release([answer.due for answer in unheard], timezone.now() + _wait(unheard))
+    errors = [answer.error for answer in answers if answer.error is not None]
+    note_health(account, success=any(answer.error is None for answer in answers), errors=errors)
+
+
+def _says_something(answer: Answer) -> bool:
+    return answer.report is not None or (answer.error is not None and answer.error.code in {"not_found", "unparseable"})
+
+
+def _without_strangers(account: Account, answers: Sequence[Answer]) -> list[Answer]:
+    """Drop an answer that would give a message the id of another one (two texts to one number in one order)."""
+    named = {answer.report.id for answer in answers if answer.due.target.id is None and answer.report}
+    ids = {(account.pk, account.provider.normalise_id(name)) for name in named if name}
+    taken = lookup(ids) if ids else {}
+    kept: list[Answer] = []
+    for answer in answers:
+        if answer.due.target.id is None and answer.report and answer.report.id:
+            key = (account.pk, account.provider.normalise_id(answer.report.id))
+            if taken.setdefault(key, answer.due.pk) != answer.due.pk:
+                continue
+        kept.append(answer)
+    return kept
+
+
+def _item(account: Account, answer: Answer) -> Item:
+    report = answer.report
+    if report is None:
+        assert answer.error is not None  # noqa: S101 - _says_something
+        said = answer.error
+        word = "not found" if said.code == "not_found" else "unreadable"
+        report = Report(entries=(note(said.code, word, said.message),))
+    return Item(
+        account=account,
+        source=Source.POLL,
+        report=report,
+        evidence=_evidence(account, answer, answer.reply) if answer.reply and not answer.many else None,
+        received_at=answer.at,
+        message_id=answer.due.pk,
+        asked=answer.due.target,
+        answered=answer.error is None or answer.error.code == "not_found",
+        lease=answer.due.lease,
+    )
+
+
+def _evidence(account: Account, answer: Answer, reply: Reply) -> Evidence:
+    whole = answer.item is None
+    return evidence(
+        account,
+        answer.call,
+        reply.body if whole else canonical(answer.item),
+        answer.at,
+        is_item=not whole,
+        http_status=reply.status,
+        headers=reply.headers,
+        context={"asked": context_of(answer.due.target)} if whole else {},
+        problem=answer.error.message if answer.error else "",
+    )
+
+
+def _keep_failed_exchanges(account: Account, answers: Sequence[Answer]) -> None:
+    """A reply about many that could not be read is kept once, on nobody's page."""
+    failed = {id(a.reply): a for a in answers if a.many and a.reply is not None and a.error is not None}
+    Evidence.objects.bulk_create(_evidence(account, a, a.reply) for a in failed.values() if a.reply)
+
+
+def _wait(answers: Sequence[Answer]) -> timedelta:
+    """How long until messages that could not be asked about are tried again."""
+    stated = [answer.error.retry_after or 0.0 for answer in answers if answer.error]
+    return timedelta(seconds=max([schedule.BACK_OFF[2], *stated]) * (1 + random.random() / 5))  # noqa: S311
+
+
+# ------------------------------------------------------------------------------ the account's health
+
+
+def note_health(account: Account, *, success: bool, errors: Sequence[ProviderError]) -> None:
+    """Success clears the breaker; trouble of the whole account pauses it, never earlier than it was told to wait."""
+    now = timezone.now()
+    mine = Account.objects.filter(pk=account.pk)
+    worst = next((e for e in errors if e.code in PAUSE), None) or next((e for e in errors), None)
+    if worst is None:
+        if success:
+            mine.update(last_success_at=now, failures=0, paused_until=None, pause_reason="")
+        return
+    if success and worst.code not in PAUSE:
+        mine.update(last_success_at=now, failures=0)
+    if worst.code in {"not_found", "invalid"}:
+        return  # about one message, not about the account
+    changes: dict[str, object] = {"last_error": worst.message[:500], "last_error_at": now}
+    if worst.code in PAUSE:
+        wait = max(worst.retry_after or 0.0, 1.0) if worst.retry_after is not None else PAUSE[worst.code]
+        changes |= {"paused_until": now + _spread(wait), "pause_reason": worst.code}
+    elif worst.code == "unreachable" and not success:
+        changes["failures"] = F("failures") + 1
+        if account.failures + 1 >= BREAKER:
+            changes |= {"paused_until": now + _spread(60.0), "pause_reason": worst.code}
+    mine.update(**changes)
+
+
+def _spread(seconds: float) -> timedelta:
+    """At least as long as told, and not everybody at the same moment."""
+    return timedelta(seconds=seconds * (1 + random.random() / 5))  # noqa: S311
+
+
+def remember_unsupported(account: Account, calls: Iterable[str], until: datetime) -> None:
+    """What this account's server does not know is not tried again for a day, by any worker."""
+    with transaction.atomic():
+        row = Account.objects.select_for_update().get(pk=account.pk)
+        row.unsupported = {**row.unsupported, **{call: until.isoformat() for call in calls}}
+        row.save(update_fields=["unsupported"])
