@@ -45,3 +45,5 @@ if DATABASE == "sqlite":
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Without collectstatic: pages name static files by their plain names, and the finders serve them.
 STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+STATIC_ROOT = TEST_FOLDER / "static"
+STATIC_ROOT.mkdir(exist_ok=True)

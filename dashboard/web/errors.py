@@ -1,10 +1,60 @@
-"""What a person sees when something is refused or breaks."""
+"""What a person (or a program) sees when something is refused or breaks: what failed, and whether anything was lost."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+import logging
+
+from django.http import HttpRequest, HttpResponse, HttpResponseServerError, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+
+log = logging.getLogger(__name__)
+
+PROGRAMS = ("/api/", "/hooks/")
+SENTENCES = {
+    400: ("bad_request", "The request could not be read. Nothing was changed."),
+    403: ("forbidden", "Your role does not allow this. Nothing was changed."),
+    404: ("not_found", "There is no such page, or it is gone. Nothing was changed."),
+}
+CSRF = "This page is too old: you have signed in again since, or it was open for long. Reload it. Nothing was changed."
+BROKEN = "Something broke on our side. It has been logged. Check whether your last change was kept before trying again."
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return render(request, "403_csrf.html", status=403)
+    return _answer(request, 403, "csrf", CSRF, "403_csrf.html")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 400, *SENTENCES[400], "400.html")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 403, *SENTENCES[403], "403.html")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 404, *SENTENCES[404], "404.html")
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """500: no user and no database in this page, since they may be what broke."""
+    if _short(request):
+        return _answer(request, 500, "internal", BROKEN, "")
+    try:
+        return HttpResponseServerError(render_to_string("500.html", {"sentence": BROKEN, "theme": "auto"}))
+    except Exception:
+        log.exception("The page for errors cannot be shown")
+        return HttpResponseServerError(BROKEN, content_type="text/plain; charset=utf-8")
+
+
+def _short(request: HttpRequest) -> bool:
+    return request.path.startswith(PROGRAMS) or request.headers.get("HX-Request") == "true"
+
+
+def _answer(request: HttpRequest, status: int, code: str, sentence: str, template: str) -> HttpResponse:
+    """JSON for programs, one plain sentence for a part of a page (app.js shows it), a page otherwise."""
+    if request.path.startswith(PROGRAMS):
+        return JsonResponse({"error": {"code": code, "message": sentence}}, status=status)
+    if _short(request):
+        return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
+    return render(request, template, {"sentence": sentence}, status=status)

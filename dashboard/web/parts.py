@@ -1,0 +1,33 @@
+"""Small things that many views need."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from dashboard.models import User
+
+
+def page_or_partial(request: HttpRequest, template: str, part: str) -> str:
+    """The whole page, or only its part if htmx asks for a part of a page that is there already."""
+    htmx = request.htmx  # type: ignore[attr-defined]
+    partial = htmx and not htmx.boosted and not htmx.history_restore_request
+    return f"{template}#{part}" if partial else template
+
+
+def user_of(request: HttpRequest) -> User:
+    """The person signed in; views behind the role check always have one."""
+    return cast("User", request.user)
+
+
+def sees_all(user: User) -> bool:
+    """Whether numbers and texts inside evidence are shown in full: not to people who are only support."""
+    return bool(user.roles & {"ops", "admin"})
+
+
+def at_most(rows: QuerySet[Any], most: int) -> str:
+    """A count that never reads more than `most` rows: "12", or "100+"."""
+    found = len(rows.order_by().values_list("pk")[: most + 1])
+    return f"{most}+" if found > most else str(found)

@@ -1,0 +1,126 @@
+// Aftersend's own script: small helps on pages that work without it. Listeners only; CSP allows nothing inline.
+(function () {
+  "use strict";
+
+  // ---- colours, before the first paint
+
+  const root = document.documentElement;
+  root.classList.remove("no-js");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  function paint() {
+    if (root.dataset.theme === "auto") root.setAttribute("data-bs-theme", dark.matches ? "dark" : "light");
+  }
+  paint();
+  dark.addEventListener("change", paint);
+
+  // ---- telling what went wrong
+
+  function toast(text) {
+    const box = document.getElementById("toasts");
+    if (!box) return;
+    while (box.children.length > 2) box.firstChild.remove();
+    const note = document.createElement("div");
+    note.className = "toast-note";
+    const words = document.createElement("p");
+    words.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.textContent = "Close";
+    close.addEventListener("click", () => note.remove());
+    note.append(words, close);
+    box.append(note);
+  }
+
+  const isLive = (detail) => Boolean(detail.elt && detail.elt.closest && detail.elt.closest("[data-live]") === detail.elt);
+  let missed = 0; // refreshes in a row that did not come through
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const xhr = event.detail.xhr;
+    if (xhr.status === 401 && xhr.getResponseHeader("HX-Redirect")) return; // on the way to the sign-in page
+    const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
+    const said = plain && xhr.responseText.length < 400 ? xhr.responseText : "The server answered with an error (" + xhr.status + ").";
+    if (isLive(event.detail)) { if (++missed === 3) toast("This page could not be refreshed: " + said); return; }
+    toast(said);
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    if (isLive(event.detail)) { if (++missed === 3) toast("The server cannot be reached; what you see may be out of date."); return; }
+    const reading = (event.detail.requestConfig || {}).verb === "get";
+    toast("The server cannot be reached. " + (reading ? "Nothing was changed." : "We cannot tell whether your change arrived: reload the page to see."));
+  });
+  document.addEventListener("htmx:afterOnLoad", (event) => { if (isLive(event.detail)) missed = 0; });
+
+  // ---- pages that follow by themselves: not while nobody looks, and without closing what was opened
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && isLive(event.detail)) event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && window.htmx) document.querySelectorAll("[data-live]").forEach((part) => window.htmx.trigger(part, "resume"));
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    if (!window.Idiomorph) return;
+    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+    window.Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !(old.nodeType === 1 && old.hasAttribute("data-loaded"));
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.hasAttribute("data-keep")) event.detail.target.setAttribute("data-loaded", "");
+  });
+
+  // ---- ages tick
+
+  function age(then) {
+    const delta = Math.round((Date.now() - then) / 1000), size = Math.abs(delta);
+    if (size < 1) return "just now";
+    const said = size >= 86400 ? Math.floor(size / 86400) + " d" : size >= 3600 ? Math.floor(size / 3600) + " h" : size >= 60 ? Math.floor(size / 60) + " min" : size + " s";
+    return delta > 0 ? said + " ago" : "in " + said;
+  }
+  setInterval(() => {
+    if (!document.hidden) document.querySelectorAll("time.ago").forEach((node) => {
+      const text = age(Date.parse(node.dateTime));
+      if (node.textContent !== text) node.textContent = text;
+    });
+  }, 5000);
+
+  // ---- copying; on plain HTTP the clipboard API does not exist
+
+  function copy(text) {
+    if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "visually-hidden";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done ? Promise.resolve() : Promise.reject(new Error("copy"));
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) {
+      document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+      return;
+    }
+    const label = button.querySelector("[data-label]") || button, before = label.textContent;
+    copy(button.dataset.copy).then(() => { label.textContent = "Copied"; }, () => { label.textContent = "Select it and copy by hand"; })
+      .then(() => setTimeout(() => { label.textContent = before; }, 1500));
+  });
+
+  // ---- keys: / goes to the search box, Escape closes a menu
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") document.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const box = document.querySelector("[data-key='/']");
+    if (box) { event.preventDefault(); box.focus(); }
+  });
+
+  // ---- a form is sent once
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.hasAttribute("data-once")) return;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+  });
+  window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; }));
+})();
