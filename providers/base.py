@@ -135,7 +135,8 @@ class Entry:
     """One thing said about a message: becomes one event. `status` None makes it a note: shown, never folded.
 
     A note with `note` empty is a word that no table lists: the admin sees it within a minute. Other notes say what
-    they are: "channel" (a detail of one channel of several), "not_found", "other_id", "unreadable", "retry".
+    they are: "channel" (a detail of one channel of several), "duplicate" (our reference was taken before), "not_found",
+    "other_id", "unreadable", "retry".
 
     `attempt` counts the provider's own tries under one id, from 0. `counter` is the provider's retry counter where it
     applies to this entry: the final attempt number is the greater of `attempt` and `counter` less our own retries.

@@ -1,0 +1,252 @@
+"""SMSBat: one message at a time, no time in any reply but the webhook, and a channel cascade that may end in SMS.
+
+https://smsbat-help.pages.dev/api/smsbat/status/ (the seed: status, webhook, three ways to sign in)
+https://smsbat-help.pages.dev/api/smsbat/send-message/ and https://github.com/smsbat/help (sending, error codes)
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from providers.base import (
+    Ask,
+    CredentialField,
+    Entry,
+    Outgoing,
+    Provider,
+    ProviderError,
+    Reply,
+    Report,
+    Request,
+    SendReply,
+    Status,
+    Target,
+    count_of,
+    digits_of,
+    for_call,
+    http_error,
+    money_of,
+    needed,
+    optional_id,
+    path_part,
+    require,
+    text_of,
+    time_of,
+    tried,
+    word_of,
+)
+
+# All of them refuse the message for good, whatever the HTTP status says.
+REFUSALS = {"INVALID_RECIPIENT", "INVALID_SENDER", "MESSAGE_TOO_LONG", "INVALID_ENCODING"}
+MAX_CHANNELS = 20
+
+
+class SmsBat(Provider):
+    key = "smsbat"
+    label = "SMSBat"
+    docs = "https://smsbat-help.pages.dev/api/smsbat/status/"
+    base_url = "https://restapi.smsbat.com"
+    credentials = (
+        CredentialField(name="api_key", label="API key", group="key"),
+        CredentialField(
+            name="username",
+            label="User name",
+            group="login",
+            help='With an API key instead of a password, "@" sends the key as @:key.',
+        ),
+        CredentialField(name="password", label="Password", group="login"),
+    )
+    words = {
+        "scheduled": Status.QUEUED,
+        "accepted": Status.QUEUED,
+        "processing": Status.SUBMITTED,
+        "sent": Status.SENT,
+        "delivered": Status.DELIVERED,
+        "read": Status.DELIVERED,
+        "undeliverable": Status.UNDELIVERABLE,
+        "permanenterror": Status.FAILED,
+        "failed": Status.FAILED,
+        "rejected": Status.REJECTED,
+        "expired": Status.EXPIRED,
+    }
+    rate = 5.0
+    fresh_for = 30  # the documents ask for answers to be cached that long
+    webhook_setup = (
+        "Give this address to your SMSBat account manager: SMSBat has no setting for it. Its reports are not signed."
+    )
+    not_documented = (
+        "The time of a status: a status reply has none, so the time shown is when we asked. A webhook has one.",
+        "What it answers about an id it does not know, and its limits on requests a second.",
+        "Any way to ask about many messages at a time, to list a batch, or to find a message by your own id.",
+        "How often a webhook is repeated.",
+    )
+
+    def headers(self, credentials: Mapping[str, str]) -> dict[str, str]:
+        username, password = credentials.get("username", ""), credentials.get("password", "")
+        if credentials.get("api_key"):
+            key = needed(credentials, "api_key")
+            return _basic("@", key) if username == "@" else {"X-Authorization-Key": key}
+        if username and password:
+            return _basic(username, password)
+        raise ProviderError(
+            "credentials", "This account has neither an API key nor a user name with its password.", written=False
+        )
+
+    # -- asking
+
+    def asks(self, targets: Sequence[Target], without: frozenset[str] = frozenset()) -> list[Ask]:
+        return [Ask(call="status", request=_get(t.id), targets=(t,)) for t in targets if t.id is not None]
+
+    def probe_ask(self) -> Ask:
+        # There is no balance call. That a message "0" does not exist can only be said to somebody with a good key.
+        return Ask(call="probe", request=_get("0"))
+
+    def send_request(self, outgoing: Outgoing) -> Request:
+        require(digits_of(outgoing.to) == outgoing.to != "", "SMSBat needs a number in digits.")
+        require(0 < len(outgoing.sender) <= 11, "SMSBat takes senders of 1 to 11 characters.")
+        require(outgoing.text != "", "SMSBat needs a text.")
+        message = {"from": outgoing.sender, "to": f"+{outgoing.to}", "type": "sms", "text": outgoing.text}
+        if outgoing.reference:
+            message["customerMessageId"] = outgoing.reference
+        return Request(method="POST", path="/bat/messagelist", json={"messages": [message]})
+
+    # -- hearing
+
+    def error(self, call: str, reply: Reply) -> ProviderError | None:
+        payload, _ = tried(reply.json)
+        code, said = _complaint(payload)
+        error = http_error(reply, said, code)
+        refused = code in REFUSALS or (error is None and _is_refusal(payload))
+        # To the probe's question a readable "there is no such message" is a yes to the key. An HTML page is not: that
+        # may be any web server.
+        if call == "probe" and isinstance(payload, dict) and reply.status in {400, 404, 422}:
+            return None
+        if refused:
+            return _refusal(code, said, reply.status)
+        return error and for_call(error, own=call == "status", reads=False)
+
+    def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
+        if call == "send":
+            return self._accepted(item)
+        word = word_of(item["deliverystatus"])
+        detail = _sentence(*_complaint(item))
+        raw, at = time_of(item.get("timestamp"))
+        channels = tuple(islice(dict.fromkeys(_channels(item)), MAX_CHANNELS))
+        notes = tuple(Entry(word=f"{name}: {said}", part=name, note="channel") for name, said in channels)
+        by = next((name for name, said in channels if self.status(said) is Status.DELIVERED), "")
+        cost, currency = _price(item)
+        return Report(
+            # The documents' own examples of scheduled and processing have no id.
+            id=optional_id(item.get("messageId")) or None,
+            batch_id=optional_id(item.get("messagelistId")),
+            entries=(Entry(word=word, status=self.status(word), detail=detail, at_raw=raw, at=at), *notes),
+            cost=cost,
+            currency=currency,
+            parts=count_of(item.get("partscount")),
+            extra={"channel": by} if by else {},
+        )
+
+    def probe_says(self, payload: Any) -> str:
+        return "The key is accepted. SMSBat has no call that tells the balance."
+
+    def send_reply(self, payload: Any, request: Any = None) -> SendReply:
+        if _is_refusal(payload):
+            raise _refusal(*_complaint(payload))
+        messages = payload["messages"]
+        if not isinstance(messages, list) or not messages:
+            raise ValueError("no message")
+        list_id = optional_id(payload.get("messagelistId"))
+        batch = {"messagelistId": list_id} if list_id else {}
+        items = tuple(_facts(message, request, alone=len(messages) == 1) | message | batch for message in messages)
+        return SendReply(items=items, batch_id=list_id)
+
+    def _accepted(self, item: Any) -> Report:
+        """One message of a send reply: a 200 may hold refused ones, without an id."""
+        word = word_of(item.get("status") or "accepted")
+        return Report(
+            id=optional_id(item.get("messageId")) or None,
+            to=digits_of(item.get("to") or item.get("recipient")),
+            reference=text_of(item.get("customerMessageId")),
+            batch_id=optional_id(item.get("messagelistId")),
+            entries=(Entry(word=word, status=self.status(word), detail=_sentence(*_complaint(item))),),
+            parts=count_of(item.get("parts")),
+            sender=text_of(item.get("from")),
+            text=text_of(item.get("text")),
+        )
+
+
+def _get(message_id: str) -> Request:
+    return Request(method="GET", path=f"/bat/message/{path_part(message_id)}")
+
+
+def _basic(username: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")}
+
+
+def _complaint(payload: Any) -> tuple[str, str]:
+    """(code, sentence) of `{"error": {"code", "message"}}`, or of `{"error": "..."}`."""
+    error = payload.get("error") if isinstance(payload, dict) else None
+    if isinstance(error, dict):
+        code, said = error.get("code"), error.get("message")
+        return str(code)[:100] if code else "", str(said)[:300] if said else ""
+    return "", str(error)[:300] if error else ""
+
+
+def _is_refusal(payload: Any) -> bool:
+    """Whether a reply is about what is wrong, not a status or a list with an explanation beside it."""
+    spoken = isinstance(payload, dict) and ("deliverystatus" in payload or "messages" in payload)
+    return not spoken and any(_complaint(payload))
+
+
+def _sentence(code: str, said: str) -> str:
+    return f"{said} ({code})" if said and code else said or code
+
+
+def _refusal(code: str, said: str, status: int | None = None) -> ProviderError:
+    return ProviderError("refused", f"SMSBat says: {_sentence(code, said)}", status=status, provider_code=code)
+
+
+def _channels(item: Any) -> Iterator[tuple[str, str]]:
+    """What is said about each channel of a cascade, in both of the places: (channel, word)."""
+    extended, fallbacks = item.get("extendedStatuses"), item.get("fallbacks")
+    said = list(extended.items()) if isinstance(extended, dict) else []
+    for fallback in fallbacks if isinstance(fallbacks, list) else ():
+        if isinstance(fallback, dict):
+            said.append((fallback.get("type"), fallback.get("status")))
+    for channel, word in said:  # a detail that is no text is no reason to lose the status it came with
+        if isinstance(channel, str) and isinstance(word, str):
+            yield channel.strip()[:40], word_of(word)
+
+
+def _price(item: Any) -> tuple[Decimal | None, str]:
+    """What we pay, and in what: `cost` names no currency, so it is that of the amount beside it that equals it."""
+    cost = money_of(item.get("cost"))
+    stated = [
+        (money_of(item.get(f"{of}Amount")), text_of(item.get(f"{of}Currency")).strip()) for of in ("bill", "rate")
+    ]
+    named = [(amount, currency) for amount, currency in stated if currency]
+    if cost is None:
+        return next(((amount, currency) for amount, currency in named if amount is not None), (None, ""))
+    equal = [currency for amount, currency in named if amount == cost]
+    others = {currency for _, currency in named}
+    return cost, equal[0] if equal else others.pop() if len(others) == 1 else ""
+
+
+def _facts(message: Any, request: Any, *, alone: bool) -> dict[str, Any]:
+    """What the request said about this message, found by our own id, else by a number that occurs once in it.
+
+    Never by its place: the reply's order is not the request's.
+    """
+    asked = request.get("messages") if isinstance(request, dict) else None
+    candidates = [entry for entry in asked or () if isinstance(entry, dict)]
+    reference, to = message.get("customerMessageId"), digits_of(message.get("to") or message.get("recipient"))
+    same = [entry for entry in candidates if reference and entry.get("customerMessageId") == reference]
+    same = same or [entry for entry in candidates if to and digits_of(entry.get("to")) == to]
+    if not same and alone:
+        same = candidates
+    names = ("from", "to", "text", "customerMessageId")
+    return {name: same[0][name] for name in names if name in same[0]} if len(same) == 1 else {}
