@@ -104,7 +104,9 @@ def statuses_of(bucket: str) -> list[str]:
 
 
 def batches_called(name: str) -> list[int]:
-    """The ids of the batches with this id or name; a name may stand once in each account."""
+    """The ids of the batches with this id or name; a name may stand once in each account. "id:12" is the id alone."""
+    if name.startswith("id:") and name[3:].isascii() and name[3:].isdigit():
+        return list(Batch.objects.filter(pk=int(name[3:])).values_list("pk", flat=True))
     called = Q(name=_id_text("batch", name))
     if name.isascii() and name.isdigit() and int(name) <= _GREATEST_ID:
         called |= Q(pk=int(name))
