@@ -2,7 +2,7 @@
 stays `outcome_unknown` until somebody can.
 
     open      -> the message is asked about once more; delivered meanwhile: cancelled
-    sending   -> committed before the request is made; a worker killed here leaves `outcome_unknown`, never a second send
+    sending   -> committed before the request is made; a worker killed here leaves `outcome_unknown`, no second send
     accepted | refused | not_sent | outcome_unknown
 """
 
