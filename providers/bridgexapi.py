@@ -133,6 +133,8 @@ class BridgeXApi(Provider):
         detail = _detail(payload)
         known = _fault(payload, reply.status)
         error = known or http_error(reply, detail)
+        if call == "orders" and error is None and not _may_list(reply, payload):
+            error = ProviderError("unsupported", "BridgeXAPI answered with no list of messages.", status=reply.status)
         if error is None or error.code in {"credentials", "balance", "throttled", "unreachable"}:
             return error
         if call == "orders":  # whatever is wrong with an order's list, its messages can still be asked one by one
@@ -216,6 +218,13 @@ def _order_ask(order_id: str, targets: tuple[Target, ...] = ()) -> Ask:
 
 def _page(path: str, skip: int) -> Request:
     return Request(method="GET", path=path, params=(("limit", str(PAGE_SIZE)), ("skip", str(skip))))
+
+
+def _may_list(reply: Reply, payload: Any) -> bool:
+    """False for another kind of answer, or a web page. JSON that broke off on its way is only unreadable this once."""
+    if payload is None:
+        return reply.body.lstrip()[:1] == b"{"
+    return isinstance(payload, dict) and isinstance(payload.get("messages"), list)
 
 
 def _detail(payload: Any) -> str:

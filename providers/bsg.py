@@ -175,7 +175,9 @@ class Bsg(Provider):
         if call == "bulk" and reply.status == 200:
             if number == NOT_FOUND:
                 return None  # it knows none of them: `split` finds nothing, so each is asked about alone
-            if error is None and not isinstance(_listed(payload), list):
+            # Another kind of answer, or a web page; JSON that broke off on its way is only unreadable this once.
+            broken = payload is None and reply.body.lstrip()[:1] in {b"{", b"["}
+            if error is None and not broken and not isinstance(_listed(payload), list):
                 error = ProviderError("unsupported", "BSG answered getStatus with no list.", status=reply.status)
         if error is not None and call in NEWER_CALLS and error.code in {"not_found", "refused"}:
             return error.named("unsupported")  # whatever it dislikes about a newer call, the seed's may answer

@@ -343,6 +343,7 @@ def test_a_forbidden_route_is_no_bad_key_and_no_missing_call(status: int) -> Non
         ("status", 404, "not_found"),
         ("status", 405, "unreachable"),
         ("orders", 404, "unsupported"),
+        ("orders", 200, "unsupported"),
         ("orders", 405, "unsupported"),
         ("orders", 422, "unsupported"),
         ("orders", 501, "unsupported"),
@@ -356,6 +357,10 @@ def test_a_page_of_html_is_known_by_its_http_status(call: str, status: int, code
     error = provider.error(call, Reply(status=status, body=b"<html>no</html>"))
     assert error is not None
     assert (error.code, error.status) == (code, status)
+
+
+def test_a_list_that_broke_off_does_not_end_asking_by_order() -> None:
+    assert provider.error("orders", Reply(status=200, body=body("order_dlr.json")[:100])) is None
 
 
 def test_too_many_requests_says_how_long_to_wait() -> None:

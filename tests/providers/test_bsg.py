@@ -360,6 +360,7 @@ def test_what_a_bulk_reply_objects_to_is_left_to_be_asked_singly() -> None:
         ("bulk", 200, b'{"error": 4}', "unsupported"),
         ("bulk", 422, b'{"message": "The given data was invalid."}', "unsupported"),
         ("bulk", 200, b"<html>", "unsupported"),
+        ("bulk", 200, b'{"id": "1", "status": "sent"}', "unsupported"),
         ("reference", 200, b'{"error": "20"}', "unsupported"),
         ("reference", 404, b'{"error": 20}', "unsupported"),
         ("reference", 200, b'{"error": 27}', "unsupported"),
@@ -385,6 +386,10 @@ def test_what_a_bulk_reply_objects_to_is_left_to_be_asked_singly() -> None:
 def test_an_error_is_seen_from_its_call(call: str, status: int, content: bytes, code: str) -> None:
     error = error_of(call, status, content)
     assert (error.code, error.status) == (code, status)
+
+
+def test_a_list_that_broke_off_does_not_end_asking_in_bulk() -> None:
+    assert provider.error("bulk", Reply(status=200, body=body("mass_status.json")[:100])) is None
 
 
 @pytest.mark.parametrize(
