@@ -107,7 +107,7 @@ def apply(pairs: Sequence[tuple[Item, int]]) -> None:
     """Write the items about known messages. Must run inside a transaction."""
     if not pairs:
         return
-    messages = _lock_trees({pk for _, pk in pairs})
+    messages = lock_trees({pk for _, pk in pairs})
     by_message: dict[int, list[Item]] = defaultdict(list)
     for item, pk in pairs:
         by_message[pk].append(item)
@@ -116,11 +116,11 @@ def apply(pairs: Sequence[tuple[Item, int]]) -> None:
     for pk, items in by_message.items():
         events += _absorb(messages[pk], items)
     upsert(events)
-    _set_effective(messages.values())
-    _save(messages.values())
+    set_effective(messages.values())
+    save(messages.values())
 
 
-def _lock_trees(pks: set[int]) -> dict[int, Message]:
+def lock_trees(pks: set[int]) -> dict[int, Message]:
     """The messages and everything sent again for the same roots, locked in one order."""
     roots = {root or pk for pk, root in Message.objects.filter(pk__in=pks).values_list("pk", "root_id")}
     tree = Message.objects.filter(Q(pk__in=roots) | Q(root_id__in=roots)).order_by("pk")
@@ -244,7 +244,7 @@ def _plan(message: Message, item: Item) -> None:
     )
 
 
-def _set_effective(messages: Iterable[Message]) -> None:
+def set_effective(messages: Iterable[Message]) -> None:
     again: dict[int, list[tuple[int, State]]] = defaultdict(list)
     for message in messages:
         if message.root_id:
@@ -296,7 +296,7 @@ _UPDATE = (
 )
 
 
-def _save(messages: Iterable[Message]) -> None:
+def save(messages: Iterable[Message]) -> None:
     """One prepared statement for all rows: bulk_update's CASE ladder is slower by an order of magnitude."""
     rows = [
         [field.get_db_prep_save(getattr(message, field.attname), connection) for field in _WRITTEN] + [message.pk]

@@ -17,7 +17,7 @@ def context_of(target: Target | None) -> dict[str, str]:
 
 def reread(evidence: Evidence) -> list[Report]:
     """The reports in this evidence, read by today's adapter; [] if its body is gone or cannot be read."""
-    if evidence.body is None:
+    if evidence.body is None or evidence.call == "retry":  # what a retry answers is not believed
         return []
     provider = evidence.account.provider
     try:
@@ -33,7 +33,10 @@ def _reports(provider: Provider, evidence: Evidence, body: bytes) -> list[Report
     if evidence.call == "webhook":
         items = read(provider.webhook_items, form_or_json(body, str(evidence.headers.get("content-type", ""))))
         return [read(provider.report, "webhook", item) for item in items]
-    payload = Reply(status=evidence.http_status or 200, body=body).json()
+    reply = Reply(status=evidence.http_status or 200, body=body)
+    if provider.error(evidence.call, reply) is not None:
+        return []
+    payload = reply.json()
     ask = Ask(call=evidence.call, request=Request(method="GET", path="/"), targets=(asked,) if asked else ())
     page: Any = read(provider.split, ask, payload)
     return [read(provider.report, evidence.call, item, asked) for item in page.items]
