@@ -121,9 +121,9 @@ class SmsBat(Provider):
         code, said = _complaint(payload)
         error = http_error(reply, said, code)
         refused = code in REFUSALS or (error is None and _is_refusal(payload))
-        # To the probe's question a readable "there is no such message" is a yes to the key. An HTML page is not: that
-        # may be any web server.
-        if call == "probe" and isinstance(payload, dict) and reply.status in {400, 404, 422}:
+        # To the probe's question "there is no such message" in SMSBat's own shape is a yes to the key. Any other 404 is
+        # not: that may be any web server.
+        if call == "probe" and reply.status in {400, 404, 422} and _is_refusal(payload):
             return None
         if refused:
             return _refusal(code, said, reply.status)

@@ -320,13 +320,18 @@ def test_a_send_reply_that_is_none_is_unparseable(garbage: Any) -> None:
     assert caught.value.code == "unparseable"
 
 
-def test_any_readable_answer_about_a_message_that_is_not_there_proves_the_key() -> None:
+def test_its_own_word_about_a_message_that_is_not_there_proves_the_key() -> None:
     assert provider.probe_ask().request.path == "/bat/message/0"
-    for status, content in ((404, b'{"error": {"code": "NOT_FOUND"}}'), (404, b"{}"), (200, body("scheduled.json"))):
+    for status, content in (
+        (404, b'{"error": {"code": "NOT_FOUND"}}'),
+        (400, body("error.json")),
+        (200, body("scheduled.json")),
+    ):
         assert provider.error("probe", Reply(status=status, body=content)) is None
-    page = provider.error("probe", Reply(status=404, body=b"<html>some other web server</html>"))
-    assert page is not None
-    assert page.code == "unsupported"
+    for content in (b"<html>some other web server</html>", b"{}", b""):
+        error = provider.error("probe", Reply(status=404, body=content))
+        assert error is not None
+        assert error.code == "unsupported"
 
 
 # Not here: nasty 08 and 09 (one event for the same news), 11 (resuming a loop) belong to the core, and 12 (a base URL
