@@ -95,7 +95,10 @@ class Account(models.Model):
     def set_credentials(self, values: dict[str, str], by: str) -> None:
         """Replace all credentials (the row must have its id). An empty value is none."""
         kept = {name: value for name, value in values.items() if value and not name.startswith("_")}
-        before = self._sealed().get("webhook_secret", "")
+        try:
+            before = self._sealed().get("webhook_secret", "")
+        except vault.Unreadable:
+            before = ""  # a lost key must not keep anybody from giving the credentials again
         if before and kept.get("webhook_secret") and before != kept["webhook_secret"]:
             kept |= {"_old_webhook_secret": before, "_old_until": (timezone.now() + OLD_HOOK_VALID_FOR).isoformat()}
         self.sealed_credentials = vault.seal(kept, self.pk, "credentials") if kept else ""

@@ -1,0 +1,36 @@
+"""A stacked bar of the five buckets, drawn by the server as SVG: no style attribute, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dashboard.domain.lifecycle import Bucket
+
+WIDTH = 1000
+LEAST = 8  # what is there is seen, however little it is
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One bucket's part of the bar, in thousandths of its width."""
+
+    bucket: Bucket
+    count: int
+    x: int
+    width: int
+
+
+def segments(counts: Mapping[Bucket, int]) -> list[Segment]:
+    """The buckets that hold anything, side by side; the widths sum to WIDTH."""
+    present = {bucket: n for bucket, n in counts.items() if n}
+    total = sum(present.values())
+    widths = {bucket: max(n * WIDTH // total, LEAST) for bucket, n in present.items()}
+    if widths:
+        widest = max(widths, key=lambda bucket: widths[bucket])
+        widths[widest] += WIDTH - sum(widths.values())
+    drawn, x = [], 0
+    for bucket, width in widths.items():
+        drawn.append(Segment(bucket, present[bucket], x, width))
+        x += width
+    return drawn

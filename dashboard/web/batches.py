@@ -1,0 +1,218 @@
+"""Batches: how many arrived, how many did not and why, what it cost, and what the provider itself counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _, gettext_lazy
+from django.views.decorators.http import require_GET
+
+from dashboard.domain.lifecycle import BUCKET, Bucket
+from dashboard.keyset import BadCursor, window
+from dashboard.models import Batch, Message
+from dashboard.tallies import costs, tally
+from dashboard.web.access import EVERYBODY, roles
+from dashboard.web.bars import Segment, segments
+from dashboard.web.buckets import BUCKET_ICONS, BUCKET_LABELS, BUCKET_MEANINGS
+from dashboard.web.filters import AccountChoice, active, at, without
+from dashboard.web.parts import page_or_partial
+from providers.base import MAX_ID_LENGTH, Provider
+
+PAGE = 25
+NEWEST = 10
+STOP_POLLING = 286  # htmx: swap this in and ask no more
+TOTAL = "total"  # the one counter of a provider that is not a bucket and still compares
+
+
+class BatchFilter(forms.Form):
+    """Every parameter of the list of batches."""
+
+    account = AccountChoice(required=False, label=gettext_lazy("Account"))
+    name = forms.CharField(
+        required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Name"),
+        help_text=gettext_lazy("A part of its name or of the provider's id"),
+    )  # fmt: skip
+
+    def apply(self, batches: QuerySet[Batch]) -> QuerySet[Batch]:
+        if not self.is_valid():
+            return batches.none()
+        if account := self.cleaned_data["account"]:
+            batches = batches.filter(account__slug=account)
+        if name := self.cleaned_data["name"]:
+            batches = batches.filter(Q(name__icontains=name) | Q(provider_batch_id__icontains=name))
+        return batches
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One batch of the list."""
+
+    batch: Batch
+    total: int
+    segments: list[Segment]
+    counts: dict[Bucket, int]
+
+
+@roles(*EVERYBODY)
+@require_GET
+def batches(request: HttpRequest) -> HttpResponse:
+    form = BatchFilter(request.GET)
+    found = form.apply(Batch.objects.select_related("account"))
+    status, problem = 200, ""
+    try:
+        shown = window(found, request.GET.get("cursor", ""), PAGE)
+    except BadCursor as error:
+        status, problem, shown = 400, str(error), window(Batch.objects.none(), "", PAGE)
+    counts = tally([batch.pk for batch in shown.items])
+    context = {
+        "form": form,
+        "rows": [_row(batch, counts[batch.pk]) for batch in shown.items],
+        "active": active(request.GET, {"account": form["account"].label, "name": form["name"].label}),
+        "older": at(request.GET, shown.older),
+        "newer": at(request.GET, shown.newer),
+        "problem": problem,
+        "filtered": without(request.GET) != "?",
+    }
+    return render(request, page_or_partial(request, "batches.html", "rows"), context, status=status)
+
+
+def _row(batch: Batch, counts: dict[Bucket, int]) -> Row:
+    return Row(batch=batch, total=sum(counts.values()), segments=segments(counts), counts=counts)
+
+
+@roles(*EVERYBODY)
+@require_GET
+def batch(request: HttpRequest, pk: int) -> HttpResponse:
+    """The page of one batch. Asked by htmx with `?v=`, 204 says that what it shows is still so."""
+    found = get_object_or_404(Batch.objects.select_related("account"), pk=pk)
+    counts = tally([found.pk])[found.pk]
+    newest = list(Message.objects.filter(batch=found).select_related("account", "recipient").order_by("-pk")[:NEWEST])
+    sums = costs(found)
+    moving = bool(counts[Bucket.PENDING]) or found.next_listing_at is not None
+    version = _version(counts, sums, found.report_at, [(m.pk, m.status) for m in newest])
+    context = {
+        "batch": found,
+        "total": sum(counts.values()),
+        "buckets": _big(found, counts),
+        "segments": segments(counts),
+        "costs": sums,
+        "comparison": comparison(found, counts),
+        "newest": newest,
+        "moving": moving,
+        "version": version,
+    }
+    template = page_or_partial(request, "batch.html", "live")
+    if template == "batch.html":
+        return render(request, template, context)
+    if request.GET.get("v") == version:
+        return HttpResponse(status=204)
+    return render(request, template, context, status=200 if moving else STOP_POLLING)
+
+
+def _version(*shown: Any) -> str:
+    return sha256(repr(shown).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Big:
+    """One of the five big numbers."""
+
+    bucket: Bucket
+    label: Any
+    meaning: Any
+    icon: str
+    count: int
+    url: str
+
+
+def _big(batch: Batch, counts: dict[Bucket, int]) -> list[Big]:
+    return [
+        Big(
+            bucket,
+            BUCKET_LABELS[bucket],
+            BUCKET_MEANINGS[bucket],
+            BUCKET_ICONS[bucket],
+            counts[bucket],
+            messages_url(batch, bucket),
+        )  # fmt: skip
+        for bucket in Bucket
+    ]
+
+
+def messages_url(batch: Batch, bucket: Bucket | None = None) -> str:
+    """The list of exactly the messages that were counted."""
+    query = {"batch": f"id:{batch.pk}"} | ({"bucket": bucket.value} if bucket else {})
+    return f"{reverse('messages')}?{urlencode(query, safe=':')}"
+
+
+# ------------------------------------------------------------------------------ ours | theirs | difference
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One line of the comparison; `theirs` is None where the provider does not say."""
+
+    label: str
+    ours: int
+    theirs: int | None
+    words: str  # the provider's own names of what was counted
+
+    @property
+    def difference(self) -> str:
+        if self.theirs is None:
+            return ""
+        gap = self.theirs - self.ours
+        return f"+{gap}" if gap > 0 else f"\N{MINUS SIGN}{-gap}" if gap else "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Our counts beside the provider's own. `others` are counters that mean something we do not count."""
+
+    lines: list[Compared]
+    others: list[tuple[str, int]]
+
+    @property
+    def agrees(self) -> bool:
+        return all(line.theirs in (None, line.ours) for line in self.lines)
+
+
+def comparison(batch: Batch, counts: dict[Bucket, int]) -> Comparison | None:
+    """Put the provider's counters beside ours without guessing: only a name that means one bucket is compared."""
+    if not batch.report:
+        return None
+    theirs: dict[str, int] = {str(name): n for name, n in batch.report.items() if isinstance(n, int)}
+    used: set[str] = set()
+    lines = []
+    for bucket in Bucket:
+        names = _names(bucket, theirs, batch.account.provider)
+        used.update(names)
+        said = sum(theirs[name] for name in names) if names else None
+        lines.append(Compared(str(BUCKET_LABELS[bucket]), counts[bucket], said, _words(bucket, names)))
+    used.add(TOTAL)
+    lines.append(Compared(_("Total"), sum(counts.values()), theirs.get(TOTAL), ""))
+    return Comparison(lines, sorted((name, n) for name, n in theirs.items() if name not in used))
+
+
+def _names(bucket: Bucket, theirs: dict[str, int], provider: Provider) -> list[str]:
+    """The counters that mean this bucket: its own name, else every word of the provider's for a final in it.
+
+    Words on the way are never added up: a provider may count "sent" for ever.
+    """
+    if bucket.value in theirs:
+        return [bucket.value]
+    if bucket is Bucket.PENDING:
+        return []
+    return [name for name in theirs if (status := provider.status(name)) is not None and BUCKET[status] is bucket]
+
+
+def _words(bucket: Bucket, names: list[str]) -> str:
+    return "" if names in ([], [bucket.value]) else " + ".join(names)
