@@ -1,0 +1,152 @@
+"""The demo's life: five accounts on the simulator, three people, and texts that keep going out to nobody.
+
+Every text is sent through the provider's documented API over a real socket, and registered with the reply it got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import OperationalError
+from django.utils import timezone
+
+from dashboard.accounts import save_account
+from dashboard.ingest.register import batch_of
+from dashboard.ingest.replies import ReplyRefused, register_reply
+from dashboard.models import Account, User
+from dashboard.models.messages import Source
+from dashboard.models.people import ROLES
+from providers import PROVIDERS
+from providers.base import Outgoing, ProviderError, Reply, Request
+from providers.http import Caller
+from providers.simulator import traffic
+
+SENDER = "Duka"
+TEXTS = (
+    "Your code is {code}. It is valid for 10 minutes.",
+    "Duka: your order {code} is on its way and arrives today.",
+    "Duka: we could not reach you. Please call us about order {code}.",
+    "Duka: payment {code} received. Thank you!",
+    "Reminder: your appointment is tomorrow at 09:30. Ref {code}.",
+)
+BATCHES = (("Back in stock", 240), ("Payment reminders", 120))
+SINGLES = 120  # of each account at the start
+PACE = 1.5  # seconds between two new texts afterwards
+NEW_BATCH_EVERY = 80  # texts
+
+
+def people() -> list[tuple[str, str, str]]:
+    """(role, name, password) of one person for each role, made anew."""
+    made = []
+    for role in ROLES:
+        password = secrets.token_urlsafe(9)
+        user, _ = User.objects.get_or_create(username=role)
+        user.set_password(password)
+        user.support, user.ops, user.admin = (role == name for name in ROLES)
+        user.save()
+        made.append((role, role, password))
+    return made
+
+
+def accounts(simulator_url: str) -> list[Account]:
+    """One account for each provider, on the simulator."""
+    made = []
+    for key, provider in PROVIDERS.items():
+        credentials = {field.name: f"demo_{key}_{field.name}" for field in provider.credentials if not field.group}
+        credentials |= {"api_key": f"demo_{key}"}
+        made.append(
+            save_account(
+                key.replace("_", "-"), by="demo", provider=key, label=provider.label, credentials=credentials,
+                base_url=f"{simulator_url}/{key}", rate=20.0,
+            )
+        )  # fmt: skip
+    return made
+
+
+class Traffic:
+    """Sends, and registers what was answered."""
+
+    def __init__(self, caller: Caller, simulator_url: str, accounts: Sequence[Account]) -> None:
+        self._caller = caller
+        self._simulator_url = simulator_url
+        self._accounts = accounts
+        self._chance = random.Random()  # noqa: S311 - whom a demo texts is no secret
+
+    async def connect_webhooks(self) -> None:
+        """What an account manager does: tell the providers with account-wide webhooks where to report."""
+        for account in self._accounts:
+            secret = account.credentials.get("webhook_secret", "")
+            body = {"provider": account.provider_key, "url": account.webhook_url, "secret": secret}
+            await self._call(account, self._simulator_url, Request(method="POST", path="/_/webhooks", json=body))
+
+    async def first(self) -> None:
+        """The past that a newcomer finds: batches and single texts of every fate."""
+        for name, size in BATCHES:
+            await asyncio.gather(*(self.batch(account, name, size) for account in self._accounts))
+        for account in self._accounts:
+            for fate in (*range(80, 99), *(self._chance.randrange(100) for _ in range(SINGLES - 19))):
+                await self.one(account, fate)
+
+    async def go_on(self) -> None:
+        """New texts until stopped."""
+        count = 0
+        while True:
+            await self.one(self._chance.choice(self._accounts))
+            count += 1
+            if count % NEW_BATCH_EVERY == 0:
+                name = f"Offers of {timezone.now():%H:%M}"
+                await self.batch(self._chance.choice(self._accounts), name, self._chance.randrange(20, 60))
+            await asyncio.sleep(PACE * self._chance.uniform(0.5, 1.5))
+
+    async def one(self, account: Account, fate: int | None = None) -> None:
+        outgoing = Outgoing(
+            to=traffic.number(account.provider_key, self._chance, fate),
+            text=self._text(),
+            sender=SENDER,
+            reference=f"d{self._chance.getrandbits(60):x}",
+            callback_url=account.webhook_url,
+            idempotency_key=secrets.token_hex(8),
+        )
+        request = account.provider.send_request(outgoing)
+        await self._send(account, request)
+
+    async def batch(self, account: Account, name: str, size: int) -> None:
+        numbers = [traffic.number(account.provider_key, self._chance) for _ in range(size)]
+        request = traffic.bulk(account.provider_key, numbers, self._text(), SENDER, account.webhook_url)
+        await self._send(account, request, name)
+
+    def _text(self) -> str:
+        return self._chance.choice(TEXTS).format(code=self._chance.randrange(100_000, 1_000_000))
+
+    async def _send(self, account: Account, request: Request, batch: str = "") -> None:
+        try:
+            reply = await self._call(account, account.url, request)
+            await asyncio.get_running_loop().run_in_executor(None, _register, account, reply, request, batch)
+        except (ProviderError, ReplyRefused):
+            return  # a provider that says no to a send: nothing was sent, so there is nothing to show
+        except OperationalError:
+            await asyncio.sleep(1.0)  # the database is busy with webhooks; what it did not take arrives as orphans
+
+    async def _call(self, account: Account, base_url: str, request: Request) -> Reply:
+        return await self._caller.call(account.provider, base_url, account.credentials, request)
+
+
+def _register(account: Account, reply: Reply, request: Request, batch: str) -> None:
+    payload = reply.json()
+    sent = account.provider.send_reply(payload, request.json)
+    if batch and sent.batch_id:
+        batch_of(account, batch, sent.batch_id)  # the name comes from us, the messages from the reply
+    register_reply(account, payload, request.json, Source.API)
+
+
+async def run(simulator_url: str, made: Sequence[Account]) -> None:
+    """Fill the dashboard, then keep it moving until cancelled."""
+    async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS) as caller:
+        life = Traffic(caller, simulator_url, made)
+        await life.connect_webhooks()
+        await life.first()
+        await life.go_on()
