@@ -1,9 +1,10 @@
 """Faults a script injects, and how each is put on the wire.
 
-A rule: {"kind": ..., "provider": "bsg" (any), "path": regex (any), "method": "POST" (any), "skip": 0, "count": null
-(for ever), "probability": 1.0, and the kind's own fields}. `path` is searched in what comes after the provider's key,
-the query included. A rule first lets `skip` matching requests pass, then strikes `count` times. The first striking rule
-wins, except that `latency` only waits and lets the next rule have its say.
+A rule: {"kind": ..., "provider": "bsg" (any), "path": regex (any), "body": regex (any), "method": "POST" (any),
+"skip": 0, "count": null (for ever), "probability": 1.0, and the kind's own fields}. `path` is searched in what comes
+after the provider's key, the query included; `body` in the request's body. A rule first lets `skip` matching requests
+pass, then strikes `count` times. The first striking rule wins, except that `latency` only waits and lets the next rule
+have its say.
 
 Before the request is processed (a send is *not* accepted):
     latency         "seconds" (real)
@@ -68,6 +69,7 @@ class Rule:
     kind: str
     provider: str
     path: re.Pattern[str]
+    body: re.Pattern[str]
     method: str
     skip: int
     count: int | None
@@ -82,14 +84,15 @@ class Rule:
         if not (kind in AFTER | WEBHOOK | BEFORE or re.fullmatch(r"[45]\d\d", kind)):
             raise ValueError(f"There is no fault of kind {kind!r}.")
         try:
-            path = re.compile(str(data.get("path", "")))
+            path, body = re.compile(str(data.get("path", ""))), re.compile(str(data.get("body", "")))
         except re.error as error:
-            raise ValueError(f"The fault's path is not a regular expression: {error}") from None
+            raise ValueError(f"This fault has no regular expression: {error}") from None
         count = data.get("count")
         return cls(
             kind=kind,
             provider=str(data.get("provider", "")),
             path=path,
+            body=body,
             method=str(data.get("method", "")).upper(),
             skip=int(data.get("skip", 0)),
             count=None if count is None else int(count),
@@ -98,10 +101,10 @@ class Rule:
             index=index,
         )
 
-    def strikes(self, provider: str, method: str, path: str, seed: int) -> bool:
+    def strikes(self, provider: str, method: str, path: str, seed: int, body: str = "") -> bool:
         if self.count == 0 or self.provider not in {"", provider} or self.method not in {"", method}:
             return False
-        if not self.path.search(path):
+        if not (self.path.search(path) and self.body.search(body)):
             return False
         self.seen += 1
         if self.seen <= self.skip or self._dice(seed) >= self.probability:

@@ -112,8 +112,9 @@ class Service:
         """The fault for this request. `latency` has its effect here."""
         script = self.world.script
         path = request.path_qs.removeprefix(f"/{api.key}")
+        body = (await request.read()).decode(errors="replace") if script.faults else ""
         for rule in list(script.faults):
-            if rule.kind in faults.WEBHOOK or not rule.strikes(api.key, request.method, path, script.seed):
+            if rule.kind in faults.WEBHOOK or not rule.strikes(api.key, request.method, path, script.seed, body):
                 continue
             if rule.kind != "latency":
                 return rule

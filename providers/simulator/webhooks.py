@@ -104,8 +104,7 @@ class Webhooks:
         while True:
             now = self.world.clock.now()
             while self._heap and self._heap[0][0] <= now:
-                due, _, item = heapq.heappop(self._heap)
-                self._handle(due, item)
+                self._handle(heapq.heappop(self._heap)[2])
             self._wake.clear()
             speed = self.world.clock.speed
             wait = max(0.001, (self._heap[0][0] - now) / speed) if self._heap and speed else None
@@ -117,7 +116,7 @@ class Webhooks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _handle(self, due: float, item: Post | Follow) -> None:
+    def _handle(self, item: Post | Follow) -> None:
         if isinstance(item, Follow):
             message = item.message
             if item.version == message.hook_version and item.nth == message.hook:
@@ -126,7 +125,7 @@ class Webhooks:
                 self._announce(message, event)
                 self.follow(message)
             return
-        task = asyncio.create_task(self._try(due, item))
+        task = asyncio.create_task(self._try(item))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -169,14 +168,14 @@ class Webhooks:
                 return rule
         return None
 
-    async def _try(self, due: float, post_: Post) -> None:
+    async def _try(self, post_: Post) -> None:
         async with self._room:
             status, error = await self.send(post_.url, post_.notice)
         self._log(post_, status, error)
         again = AGAIN.get(post_.provider, AGAIN_DEFAULT)
         if (status is None or not 200 <= status < 300) and post_.attempt < len(again):
-            # Counted from the planned time: with the clock moved far ahead, all tries come in their order.
-            self._push(due + again[post_.attempt], replace(post_, attempt=post_.attempt + 1))
+            due = self.world.clock.now() + again[post_.attempt]
+            self._push(due, replace(post_, attempt=post_.attempt + 1))
 
     @staticmethod
     async def send(url: str, notice: Notice) -> tuple[int | None, str]:
