@@ -54,7 +54,7 @@ def _fault(found: Any) -> Fault:
 
 
 def _wrong(code: str, sentence: str) -> NoReturn:
-    raise PydanticCustomError(code, sentence)  # type: ignore[arg-type]
+    raise PydanticCustomError(code, sentence)
 
 
 def _text(value: Any, longest: int) -> str:

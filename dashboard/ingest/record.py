@@ -255,40 +255,13 @@ def set_effective(messages: Iterable[Message]) -> None:
             message.effective = effective(message.state, again[message.pk]).value
 
 
-_WRITTEN = [
-    Message._meta.get_field(name)
-    for name in [
-        "provider_message_id",
-        "match_id",
-        "provider_batch_id",
-        "text",
-        "sender",
-        "route",
-        "parts",
-        "cost",
-        "currency",
-        "extra",
-        "status",
-        "attempt",
-        "provider_status",
-        "negatives",
-        "not_sent",
-        "reported",
-        "conflict",
-        "effective",
-        "unconfirmed",
-        "own_retries",
-        "heard_at",
-        "final_at",
-        "next_check_at",
-        "wanted_at",
-        "lease",
-        "lease_until",
-        "asked",
-        "asked_at",
-        "answer_sha256",
-    ]
-]
+_STATE_AND_FACTS = {
+    "provider_message_id", "match_id", "provider_batch_id", "text", "sender", "route", "parts", "cost",
+    "currency", "extra", "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict",
+    "effective", "unconfirmed", "own_retries", "heard_at", "final_at", "next_check_at", "wanted_at", "lease",
+    "lease_until", "asked", "asked_at", "answer_sha256",
+}  # fmt: skip
+_WRITTEN = [field for field in Message._meta.concrete_fields if field.name in _STATE_AND_FACTS]
 _UPDATE = (
     f"UPDATE {Message._meta.db_table} SET "  # noqa: S608
     + ", ".join(f"{field.column} = %s" for field in _WRITTEN)

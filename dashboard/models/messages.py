@@ -13,7 +13,6 @@ from dashboard.domain.lifecycle import BUCKET, Bucket, State
 from providers.base import MAX_ID_LENGTH, Status
 
 STATUSES = [(status.value, status.value.replace("_", " ")) for status in Status]
-MONEY = {"max_digits": 20, "decimal_places": 8, "null": True, "blank": True}
 
 
 def random_id() -> str:
@@ -50,7 +49,7 @@ class Batch(models.Model):
     name = models.CharField(max_length=MAX_ID_LENGTH)
     provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
     created_at = models.DateTimeField()
-    cost = models.DecimalField(**MONEY)  # a price given for the whole order, booked once
+    cost = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)  # a price given for the whole order, booked once
     currency = models.CharField(max_length=8, blank=True)
 
     # The provider's own counters: shown beside ours, never merged.
@@ -100,7 +99,7 @@ class Message(models.Model):
     sender = models.CharField(max_length=50, blank=True)
     route = models.CharField(max_length=100, blank=True)
     parts = models.PositiveSmallIntegerField(null=True, blank=True)
-    cost = models.DecimalField(**MONEY)
+    cost = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)
     currency = models.CharField(max_length=8, blank=True)
     extra = models.JSONField(default=dict, blank=True)  # other facts the provider told, for showing
     sent_at = models.DateTimeField()
@@ -290,7 +289,7 @@ class Retry(models.Model):
     reason = models.CharField(max_length=500)
     nonce = models.CharField(max_length=64, unique=True)  # the same click, or the same Idempotency-Key, twice
     reference = models.CharField(max_length=32, unique=True)  # ours, told to the provider where it takes one
-    quoted_cost = models.DecimalField(**MONEY)
+    quoted_cost = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)
     quoted_currency = models.CharField(max_length=8, blank=True)
     state = models.CharField(max_length=20, choices=State, default=State.OPEN)
     detail = models.CharField(max_length=500, blank=True)  # what came of it, in words

@@ -101,7 +101,7 @@ def _request(retry: Retry) -> Request:
     provider = retry.account.provider
     if retry.via == Retry.Via.PROVIDER:
         return provider.retry_request(retry.original.provider_message_id or "")
-    message = Message.objects.select_related("recipient").get(pk=retry.message_id)
+    message = _made(retry)
     return provider.send_request(
         Outgoing(
             to=message.recipient.digits,
@@ -113,6 +113,11 @@ def _request(retry: Retry) -> Request:
             callback_url=retry.account.webhook_url if settings.PUBLIC_URL.startswith("https://") or _local() else "",
         )
     )
+
+
+def _made(retry: Retry) -> Message:
+    """The message that a send makes; it is there from the start."""
+    return Message.objects.select_related("recipient").get(made_by=retry)
 
 
 def _local() -> bool:
@@ -175,10 +180,10 @@ def _accepted(retry: Retry, result: Result) -> None:
     report = read(retry.account.provider.report, "send", sent.items[0])
     _record_send(retry, result, report, sent.items[0], status=result.reply.status)
     if sent.cost is not None:
-        Message.objects.filter(pk=retry.message_id, cost=None).update(
+        Message.objects.filter(made_by=retry, cost=None).update(
             cost=sent.cost, currency=sent.currency or retry.account.currency
         )
-    message = Message.objects.get(pk=retry.message_id)
+    message = _made(retry)
     if BUCKET[Status(message.status)] is Bucket.PENDING or message.status == Status.DELIVERED:
         _end(retry, Retry.State.ACCEPTED, "The provider accepted it.", result.at)
     else:
@@ -218,7 +223,9 @@ def _retried(retry: Retry, given_id: str, result: Result, reply: Reply) -> None:
         recipient = Message.objects.values_list("recipient__digits", flat=True).get(pk=original.pk)
         send = Send(to=recipient, provider_message_id=given_id, text=original.text, sender=original.sender)
         (made,) = register(account, [send], Source.SEND)
-        Message.objects.filter(pk=made.message_id).update(root=retry.root_id, batch=retry.root.batch_id)
+        Message.objects.filter(match_id=account.provider.normalise_id(given_id), account=account).update(
+            root=retry.root_id, batch=retry.root.batch_id
+        )
         Retry.objects.filter(pk=retry.pk).update(message_id=made.message_id)
         _end(retry, Retry.State.ACCEPTED, "The provider sends it as a new message.", result.at)
         _refresh(retry.root_id, result.at)
