@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -40,15 +40,22 @@ class Cost:
 
 
 def costs(batch: Batch) -> list[Cost]:
-    """What the batch has cost: every send counts, those sent again too. Currencies are never added up.
+    """What the batch has cost."""
+    return costs_of([batch])[batch.pk]
+
+
+def costs_of(batches: Collection[Batch]) -> dict[int, list[Cost]]:
+    """What each batch has cost, in one query: every send counts, those sent again too. Currencies are never added up.
 
     Prices are multiplied by how often they occur, so that the sum is exact on both databases.
     """
-    priced = Message.objects.filter(batch=batch, cost__isnull=False).order_by()
-    sums: dict[str, Decimal] = {}
-    for currency, price, n in priced.values_list("currency", "cost").annotate(n=Count("pk")):
-        sums[currency] = sums.get(currency, Decimal(0)) + (price or 0) * n
-    found = [Cost(currency, amount, "message") for currency, amount in sorted(sums.items())]
-    if batch.cost is not None:
-        found.append(Cost(batch.currency, batch.cost, "batch"))
+    priced = Message.objects.filter(batch__in=[batch.pk for batch in batches], cost__isnull=False).order_by()
+    sums: dict[int, dict[str, Decimal]] = {batch.pk: {} for batch in batches}
+    for pk, currency, price, n in priced.values_list("batch_id", "currency", "cost").annotate(n=Count("pk")):
+        of_batch = sums[pk or 0]
+        of_batch[currency] = of_batch.get(currency, Decimal(0)) + (price or 0) * n
+    found = {pk: [Cost(name, amount, "message") for name, amount in sorted(its.items())] for pk, its in sums.items()}
+    for batch in batches:
+        if batch.cost is not None:
+            found[batch.pk].append(Cost(batch.currency, batch.cost, "batch"))
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
+from dashboard.api import health
 from dashboard.ingest.webhook import receive
-from dashboard.web import find, home, sign_in
+from dashboard.web import accounts, audit, batches, exports, find, home, messages_list, people, sign_in, tokens
 
 handler400 = "dashboard.web.errors.bad_request"
 handler403 = "dashboard.web.errors.forbidden"
@@ -14,6 +15,11 @@ handler500 = "dashboard.web.errors.broken"
 
 urlpatterns = [
     path("hooks/<str:token>/", receive, name="hook"),
+    # programs
+    path("api/", include("dashboard.api.app")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     # the frame
     path("", home.home, name="home"),
     path("sign-in/", sign_in.sign_in, name="sign-in"),
@@ -21,4 +27,30 @@ urlpatterns = [
     path("theme/", sign_in.theme, name="theme"),
     # support
     path("find/", find.find, name="find"),
+    # operations
+    path("messages/", messages_list.messages, name="messages"),
+    path("messages/export.csv", exports.messages, name="messages-export"),
+    path("batches/", batches.batches, name="batches"),
+    path("batches/<int:pk>/", batches.batch, name="batch"),
+    path("batches/<int:pk>/export.csv", exports.batch, name="batch-export"),
+    # accounts: no slug has a "~"
+    path("accounts/", accounts.accounts, name="accounts"),
+    path("accounts/~add/", accounts.add, name="account-add"),
+    path("accounts/<slug:slug>/", accounts.account, name="account"),
+    path("accounts/<slug:slug>/edit/", accounts.edit, name="account-edit"),
+    path("accounts/<slug:slug>/credentials/", accounts.credentials, name="account-credentials"),
+    path("accounts/<slug:slug>/test/", accounts.test_connection, name="account-test"),
+    path("accounts/<slug:slug>/rotate/", accounts.rotate, name="account-rotate"),
+    # people, programs and what they did
+    path("people/", people.people, name="people"),
+    path("people/add/", people.add, name="person-add"),
+    path("people/<int:pk>/", people.person, name="person"),
+    path("people/<int:pk>/enable/", people.enable, name="person-enable"),
+    path("people/<int:pk>/disable/", people.disable, name="person-disable"),
+    path("people/<int:pk>/reset/", people.reset, name="person-reset"),
+    path("people/tokens/", tokens.tokens, name="tokens"),
+    path("people/tokens/create/", tokens.create, name="token-create"),
+    path("people/tokens/<int:pk>/revoke/", tokens.revoke, name="token-revoke"),
+    path("password/", people.password, name="password"),
+    path("audit/", audit.audit, name="audit"),
 ]

@@ -1,0 +1,61 @@
+"""Reading batches: our five sums, the provider's own counters beside them, and the cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from dashboard.api.auth import Needs, account_for, own_id
+from dashboard.api.errors import ApiError, misshapen
+from dashboard.api.messages import PAGE, READ_ERRORS, known_parameters
+from dashboard.api.schemas import BatchesOut, BatchFilters, BatchOut, ErrorAnswer
+from dashboard.api.shapes import batch_shape, listed
+from dashboard.keyset import BadCursor, window
+from dashboard.models import Batch
+from dashboard.tallies import costs_of, tally
+
+router = Router(tags=["batches"], auth=Needs("read"))
+
+
+@router.get("/batches", response={200: BatchesOut, READ_ERRORS: ErrorAnswer}, summary="List batches")
+def list_batches(request: HttpRequest, filters: Query[BatchFilters]) -> dict[str, Any]:
+    """Newest first, 100 a page. `name` and `provider_batch_id` match exactly."""
+    known_parameters(request, BatchFilters)
+    token = request.auth  # type: ignore[attr-defined]
+    found = Batch.objects.select_related("account")
+    if filters.account:
+        found = found.filter(account=account_for(token, filters.account))
+    elif token.account_id:
+        found = found.filter(account_id=token.account_id)
+    for name in ("name", "provider_batch_id"):
+        if value := getattr(filters, name):
+            if "\0" in value:
+                misshapen(name, "No name holds this character.")
+            found = found.filter(**{name: value})
+    try:
+        rows = window(found, filters.cursor, PAGE)
+    except BadCursor as error:
+        misshapen("cursor", str(error))
+    return listed(_shapes(rows.items), rows.older)
+
+
+@router.get("/batches/{batch_id}", response={200: BatchOut, READ_ERRORS: ErrorAnswer}, summary="One batch")
+def one_batch(request: HttpRequest, batch_id: str) -> dict[str, Any]:
+    """The five buckets always sum to `total`. `provider_report` is what the provider counts, never merged with ours."""
+    known_parameters(request)
+    token = request.auth  # type: ignore[attr-defined]
+    found = Batch.objects.select_related("account").filter(pk=own_id(batch_id))
+    if token.account_id:
+        found = found.filter(account_id=token.account_id)
+    batch = found.first()
+    if batch is None:
+        raise ApiError(404, "not_found", "There is no such batch.")
+    return _shapes([batch])[0]
+
+
+def _shapes(batches: list[Batch]) -> list[dict[str, Any]]:
+    counts = tally(batch.pk for batch in batches)
+    prices = costs_of(batches)
+    return [batch_shape(batch, counts[batch.pk], prices[batch.pk]) for batch in batches]
