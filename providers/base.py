@@ -42,7 +42,7 @@ from providers.fields import (
     time_of as time_of,
     word_of as word_of,
 )
-from providers.strict_json import clean_text, strict_json
+from providers.strict_json import clean_text, looks_like_json as looks_like_json, strict_json
 
 
 class Status(StrEnum):

@@ -43,6 +43,7 @@ from providers.base import (
     http_error,
     id_text,
     list_of,
+    looks_like_json,
     money_of,
     needed,
     optional_id,
@@ -101,6 +102,7 @@ ASKED = ("to", "text", "sender_id", "route")  # what one message of a send reply
 ANSWERS = frozenset({"id", "batch_id", "messages"})  # a body with one of these answers the question
 API = "/api/messages"
 SEEDS_OWN = frozenset({"status", "probe", "retry"})
+PLAIN = frozenset({"queued", "scheduled", "dripping", "submitted", "sent", "delivered"})  # tell all without a timeline
 READS = frozenset({"bulk", "batch", "summary"})
 PAGE_SIZE = 50
 MOST_PAGES = 10_000
@@ -159,12 +161,8 @@ class EsmsAfrica(Provider):
         number, key = digits_of(outgoing.to), outgoing.idempotency_key
         require(number != "" and outgoing.text != "", "eSMS Africa needs a number and a text.")
         body = {"to": f"+{number}", "text": outgoing.text, "sender_id": outgoing.sender, "route": outgoing.route}
-        return Request(
-            method="POST",
-            path=f"{API}/send",
-            json={name: said for name, said in body.items() if said},
-            headers=(("Idempotency-Key", key),) if key else (),
-        )
+        headers = (("Idempotency-Key", key),) if key else ()
+        return Request(method="POST", path=f"{API}/send", json={k: v for k, v in body.items() if v}, headers=headers)
 
     def retry_request(self, message_id: str) -> Request:
         return Request(method="POST", path=f"{API}/{path_part(message_id)}/retry")
@@ -175,6 +173,8 @@ class EsmsAfrica(Provider):
         payload, unreadable = tried(reply.json)
         code, said = _complaint(payload)
         error = http_error(reply, said, code) or unreadable or _refusal(payload, reply.status)
+        if reply.status == 200 and call in READS and _lists_nothing(error, reply, payload):
+            return ProviderError("unsupported", "eSMS Africa answered with no list of messages.", status=200)
         if error is not None and code in CODES and reply.status < 429:
             error.code, error.retryable = CODES[code], False
         return error and for_call(error, own=call in SEEDS_OWN, reads=call in READS)
@@ -184,8 +184,9 @@ class EsmsAfrica(Provider):
             return Page(items=(payload,))
         rows = list_of(payload["messages"])
         if ask.call == "bulk":
-            # A failure without a reason is left out, so that it is asked about alone: only its timeline says EXPIRED.
-            return Page(items=tuple(row for row in rows if not _hides_reason(row)))
+            # A failure without its story is left out, so that it is asked about alone: only the timeline tells how
+            # often it was tried, and that "failed" means EXPIRED.
+            return Page(items=tuple(row for row in rows if not _hides_story(row)))
         return _batch_page(ask, rows, count_of(payload.get("total")), count_of(payload.get("limit")) or PAGE_SIZE)
 
     def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
@@ -242,18 +243,12 @@ class EsmsAfrica(Provider):
     def _top(self, item: Mapping[str, Any], timeline: list[Entry]) -> Entry:
         word = word_of(item.get("status") or item["event"].removeprefix("message."))
         code = text_of(item.get("error_code"))
-        attempt = timeline[-1].attempt if timeline else 0
+        attempt, counter = timeline[-1].attempt if timeline else 0, attempt_of(item.get("retry_count"))
         status = _failed_or_expired(self.status(word), code, _reasons(timeline).get(attempt, ""))
+        attempt = max(attempt, 1) if status is Status.RETRYING else attempt
+        detail = text_of(item.get("error_message")) or code
         at_raw, at = time_of(item.get(TIMES[status])) if status in TIMES else ("", None)
-        return Entry(
-            word=word,
-            status=status,
-            detail=text_of(item.get("error_message")) or code,
-            attempt=max(attempt, 1) if status is Status.RETRYING else attempt,
-            counter=attempt_of(item.get("retry_count")),
-            at_raw=at_raw,
-            at=at,
-        )
+        return Entry(word=word, status=status, detail=detail, attempt=attempt, counter=counter, at_raw=at_raw, at=at)
 
     def webhook_signature_ok(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool:
         given = {name.lower(): value for name, value in headers.items()}.get("x-webhook-signature", "")
@@ -290,8 +285,7 @@ class EsmsAfrica(Provider):
 
 
 def _status_ask(target: Target, message_id: str) -> Ask:
-    request = Request(method="GET", path=f"{API}/{path_part(message_id)}")
-    return Ask(call="status", request=request, targets=(target,))
+    return Ask(call="status", request=Request(method="GET", path=f"{API}/{path_part(message_id)}"), targets=(target,))
 
 
 def _bulk_ask(targets: tuple[Target, ...]) -> Ask:
@@ -316,9 +310,17 @@ def _batch_page(ask: Ask, rows: list[Any], total: int | None, limit: int) -> Pag
     return Page(items=tuple(rows), more=more, complete=False)
 
 
-def _hides_reason(row: Any) -> bool:
-    failed = isinstance(row, dict) and isinstance(row.get("status"), str) and row["status"].strip().lower() == "failed"
-    return failed and not any(row.get(name) for name in ("timeline", "error_code", "error_message"))
+def _lists_nothing(error: ProviderError | None, reply: Reply, payload: Any) -> bool:
+    """Whether a list is answered with a web page or with one message: the server takes "status" for a message's id."""
+    if error is None:
+        return not isinstance(payload, dict) or ("id" in payload and "messages" not in payload)
+    return error.code == "unparseable" and not looks_like_json(reply.body)
+
+
+def _hides_story(row: Any) -> bool:
+    word = row.get("status") if isinstance(row, dict) else None
+    plain = isinstance(word, str) and word.strip().lower() in PLAIN
+    return isinstance(row, dict) and not plain and not row.get("timeline")
 
 
 def _reasons(timeline: list[Entry]) -> dict[int, str]:
@@ -370,9 +372,5 @@ def _bulk_reply(payload: Mapping[str, Any], shared: Mapping[str, Any], recipient
     batch_id = id_text(payload["batch_id"])
     common = {name: said for name, said in shared.items() if name != "text" or "{{" not in str(said)}
     numbers = [recipient.get("to") if isinstance(recipient, dict) else recipient for recipient in list_of(recipients)]
-    return SendReply(
-        items=tuple({**common, "to": number, "batch_id": batch_id} for number in numbers),
-        batch_id=batch_id,
-        to_list=True,
-        cost=money_of(payload.get("estimated_cost")),
-    )
+    items = tuple({**common, "to": number, "batch_id": batch_id} for number in numbers)
+    return SendReply(items=items, batch_id=batch_id, to_list=True, cost=money_of(payload.get("estimated_cost")))

@@ -37,6 +37,7 @@ from providers.base import (
     http_error,
     id_text,
     list_of,
+    looks_like_json,
     money_of,
     needed,
     optional_id,
@@ -128,6 +129,8 @@ class RoyceTalk(Provider):
 
     def error(self, call: str, reply: Reply) -> ProviderError | None:
         payload, unreadable = tried(reply.json)
+        if unreadable and call in READS and not looks_like_json(reply.body):
+            unreadable = unreadable.named("unsupported")  # a web page: the server has no such call
         code, said = _complaint(payload)
         error = http_error(reply, said, code) or unreadable or _refusal(payload, reply.status)
         if error is None:

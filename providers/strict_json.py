@@ -81,6 +81,11 @@ def _clean(value: Any) -> Any:
     return walk(value, 1)
 
 
+def looks_like_json(body: bytes) -> bool:
+    """Whether this may be an object or a list that broke off on its way; a web page or nothing at all is neither."""
+    return body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in {b"{", b"["}
+
+
 def clean_text(text: str) -> str:
     """A text that every database can hold: without NUL and lone surrogates."""
     text = text.replace("\x00", "")
