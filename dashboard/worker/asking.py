@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiolimiter import AsyncLimiter
@@ -19,6 +19,14 @@ from providers.base import Ask, Page, ProviderError, Reply, Report, Target, read
 from providers.http import Caller
 
 MOST_PAGES = 200
+PAUSE = {"credentials": 600.0, "throttled": 30.0}  # seconds, where the provider says nothing
+
+
+def pause_for(error: ProviderError) -> float | None:
+    """How long the whole account keeps quiet after this; None if it concerns one message only."""
+    if error.code not in PAUSE:
+        return None
+    return PAUSE[error.code] if error.retry_after is None else max(error.retry_after, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +65,10 @@ class Lane:
     slots: asyncio.Semaphore
     without: set[str] = field(default_factory=set)
     learned: set[str] = field(default_factory=set)  # calls found unsupported since the last look at the database
-    trouble: ProviderError | None = None  # concerns the whole account: nothing more is asked until it is over
-    in_flight: int = 0
+    trouble: ProviderError | None = None  # concerns the whole account: nothing more is asked until `quiet_until`
+    quiet_until: datetime | None = None
+    in_flight: int = 0  # messages claimed and not yet written
+    probing: bool = False
 
     async def call(self, caller: Caller, ask: Ask) -> Reply:
         """One paced request. Raises ProviderError for a reply that is wrong as a whole."""
@@ -71,10 +81,20 @@ class Lane:
             except ProviderError as raised:
                 error = raised
             if error is not None:
-                if error.code in {"credentials", "throttled"}:
-                    self.trouble = error
+                self.heed(error)
                 raise error
             return reply
+
+    def heed(self, error: ProviderError) -> None:
+        """Trouble of the whole account stops its lane at once, before the database knows."""
+        if (seconds := pause_for(error)) is not None:
+            self.trouble, self.quiet_until = error, timezone.now() + timedelta(seconds=seconds)
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether nothing may be asked yet."""
+        if self.quiet_until is not None and now >= self.quiet_until:
+            self.trouble = self.quiet_until = None
+        return self.quiet_until is not None
 
     def missing(self, call: str) -> None:
         self.without.add(call)

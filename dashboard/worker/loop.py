@@ -106,10 +106,12 @@ class Worker:
         busy = False
         for account in accounts:
             lane = self._lane(account)
-            if account.test_wanted_at is not None and not lane.in_flight:
+            if account.test_wanted_at is not None and not lane.probing:
+                lane.probing = True
                 self._start(self._probe(caller, lane, account))
                 busy = True
-            if account.enabled and lane.trouble is None and not (account.paused_until and account.paused_until > now):
+            paused = account.paused_until is not None and account.paused_until > now
+            if account.enabled and not paused and not lane.is_quiet(now):
                 busy |= await self._serve(caller, lane, account, now)
         return busy
 
@@ -151,7 +153,6 @@ class Worker:
         if lane.account.sealed_credentials != account.sealed_credentials or not lane.credentials:
             lane.credentials = _credentials(account)
         if not lane.in_flight:
-            lane.trouble = None
             lane.without = set(account.without(now)) | lane.learned
         lane.account = account
         return lane
@@ -170,7 +171,6 @@ class Worker:
             await self._answers.put((lane, answers))
         except Exception:
             log.exception("Asking %s failed; the messages are asked about again.", lane.account.slug)
-        finally:
             lane.in_flight -= len(dues)
 
     async def _learn(self, lane: Lane) -> None:
@@ -196,10 +196,13 @@ class Worker:
 
     async def _save(self, lane: Lane, answers: list[Answer]) -> None:
         for start in range(0, len(answers), MOST_IN_A_SET):
+            part = answers[start : start + MOST_IN_A_SET]
             try:
-                await self._sure(store.save_answers, lane.account, answers[start : start + MOST_IN_A_SET])
+                await self._sure(store.save_answers, lane.account, part)
             except Exception:
                 log.exception("Answers of %s could not be stored; they are asked for again.", lane.account.slug)
+            finally:
+                lane.in_flight -= len(part)
 
     async def _send(self, caller: Caller, lane: Lane, job: sending.Job) -> None:
         result = await sending.send(caller, lane, job)
@@ -211,6 +214,7 @@ class Worker:
                 log.exception("The answer to a send cannot be stored yet.")
                 await asyncio.sleep(1.0)
         if result.error is not None:
+            lane.heed(result.error)
             await self._sure(store.note_health, lane.account, success=False, errors=[result.error])
 
     async def _batch(self, caller: Caller, lane: Lane, batch: Batch) -> None:
@@ -231,8 +235,11 @@ class Worker:
             await self._sure(batches.postpone_batch, batch, now + timedelta(seconds=300))
 
     async def _probe(self, caller: Caller, lane: Lane, account: Account) -> None:
-        ok, text = await probing.probe(caller, lane)
-        await self._sure(probing.save, account, ok, text)
+        try:
+            ok, text = await probing.probe(caller, lane)
+            await self._sure(probing.save, account, ok, text)
+        finally:
+            lane.probing = False
 
 
 def _accounts() -> list[Account]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -14,17 +15,17 @@ from django.utils import timezone
 from dashboard.domain import schedule
 from dashboard.domain.lifecycle import PENDING, UNRESOLVED
 from dashboard.ingest.evidence import canonical, evidence
-from dashboard.ingest.items import Item, note
+from dashboard.ingest.items import DEADLINE, Item, note, ours
 from dashboard.ingest.record import lookup, record
 from dashboard.ingest.reread import context_of
 from dashboard.models import Account, Evidence, Message
 from dashboard.models.messages import Source
-from dashboard.worker.asking import Answer, Due
+from dashboard.worker.asking import Answer, Due, pause_for
 from providers.base import ProviderError, Reply, Report, Status, Target
 
 LEASE = timedelta(seconds=90)  # longer than a claim can wait in its lane plus one call's deadline
 BREAKER = 5  # unreachable so often in a row: stop, and try one request a minute
-PAUSE = {"credentials": 600.0, "balance": 600.0, "throttled": 30.0}
+UNASKABLE_AGAIN = timedelta(minutes=10)
 
 
 # ------------------------------------------------------------------------------ claiming
@@ -90,12 +91,41 @@ def save_answers(account: Account, answers: Sequence[Answer]) -> None:
     heard = _without_strangers(account, heard)
     _keep_failed_exchanges(account, answers)
     record([_item(account, answer) for answer in heard])
-    told = {answer.due.pk for answer in heard}
+    told = {answer.due.pk for answer in heard} | _leave_unaskable(account, answers)
     unheard = [answer for answer in answers if answer.due.pk not in told]
     if unheard:
         release([answer.due for answer in unheard], timezone.now() + _wait(unheard))
     errors = [answer.error for answer in answers if answer.error is not None]
     note_health(account, success=any(answer.error is None for answer in answers), errors=errors)
+
+
+def _leave_unaskable(account: Account, answers: Sequence[Answer]) -> set[int]:
+    """Messages that nothing can be asked by wait for a listing or a webhook; past their deadline they are unknown."""
+    dues = {answer.due.pk: answer.due for answer in answers if answer.error and answer.error.code == "invalid"}
+    if not dues:
+        return set()
+    now = timezone.now()
+    over = [
+        message
+        for message in Message.objects.filter(pk__in=dues)
+        if now >= schedule.deadline(message.sent_at, message.valid_until) and Status(message.status) in PENDING
+    ]
+    entry = ours(DEADLINE, Status.UNKNOWN, detail="No report came by the deadline, and the provider cannot be asked.")
+    items = [
+        Item(
+            account=account,
+            source=Source.WORKER,
+            report=Report(entries=(replace(entry, attempt=message.attempt),)),
+            received_at=now,
+            message_id=message.pk,
+            by_provider=False,
+            lease=dues[message.pk].lease,
+        )
+        for message in over
+    ]
+    record(items)
+    release([due for pk, due in dues.items() if pk not in {message.pk for message in over}], now + UNASKABLE_AGAIN)
+    return set(dues)
 
 
 def _says_something(answer: Answer) -> bool:
@@ -171,18 +201,18 @@ def note_health(account: Account, *, success: bool, errors: Sequence[ProviderErr
     """Success clears the breaker; trouble of the whole account pauses it, never earlier than it was told to wait."""
     now = timezone.now()
     mine = Account.objects.filter(pk=account.pk)
-    worst = next((e for e in errors if e.code in PAUSE), None) or next((e for e in errors), None)
+    worst = next((e for e in errors if pause_for(e) is not None), None) or next(iter(errors), None)
     if worst is None:
         if success:
             mine.update(last_success_at=now, failures=0, paused_until=None, pause_reason="")
         return
-    if success and worst.code not in PAUSE:
+    wait = pause_for(worst)
+    if success and wait is None:
         mine.update(last_success_at=now, failures=0)
     if worst.code in {"not_found", "invalid"}:
         return  # about one message, not about the account
     changes: dict[str, object] = {"last_error": worst.message[:500], "last_error_at": now}
-    if worst.code in PAUSE:
-        wait = max(worst.retry_after or 0.0, 1.0) if worst.retry_after is not None else PAUSE[worst.code]
+    if wait is not None:
         changes |= {"paused_until": now + _spread(wait), "pause_reason": worst.code}
     elif worst.code == "unreachable" and not success:
         changes["failures"] = F("failures") + 1
