@@ -40,26 +40,23 @@ class Address:
         host = f"[{self.reachable_host}]" if ":" in self.reachable_host else self.reachable_host
         return f"http://{host}:{self.port}"
 
-    def require_free(self, advice: str) -> None:
-        """Fails with one line when we could not listen here."""
+    def require_free(self, command: str) -> None:
+        """Fails with one line when we could not listen here; `command` is what the person typed."""
+        another = f"BIND=127.0.0.1:8001 make {command}"
         try:
             family, kind, protocol, _, place = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
-        except socket.gaierror:
-            raise SetupError(f"{self.host} is not an address of this machine. {advice}") from None
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(place)
                 probe.listen(1)
-            except OSError as error:
-                raise SetupError(f"{self._why_not(error)}. {advice}") from None
-
-    def _why_not(self, error: OSError) -> str:
-        if error.errno == errno.EADDRINUSE:
-            return f"Port {self.port} on {self.host} is already in use"
-        if error.errno == errno.EACCES:
-            return f"Port {self.port} needs more rights than this user has"
-        return f"{self.host} is not an address of this machine"
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                cause = f"Port {self.port} on {self.host} is already in use. Stop what uses it or choose another"
+            elif error.errno == errno.EACCES:
+                cause = f"Port {self.port} needs more rights than this user has. Choose one above 1023"
+            else:
+                cause = f"BIND names {self.host}, which is not an address of this machine. Choose one that is"
+            raise SetupError(f"{cause}: {another}") from None
 
     def is_free(self) -> bool:
         try:

@@ -41,7 +41,7 @@ def ensure(*locks: str) -> None:
         for lock in locks:
             digest = hashlib.sha256((ROOT / f"{lock}.txt").read_bytes()).hexdigest()
             if have.get(lock) != digest:
-                _install(lock)
+                _install(lock, again=lock in have)
                 have = {**have, **wanted, lock: digest}
                 STAMP.write_text(json.dumps(have), encoding="utf-8")
 
@@ -118,19 +118,10 @@ def _make_venv() -> None:
         raise SetupError(f"Python could not make .venv: {lines[-1]}")
 
 
-def _install(lock: str) -> None:
+def _install(lock: str, *, again: bool) -> None:
+    """`again` takes every package anew: pip checks hashes of what it downloads, not of what is there."""
     say(f"Installing {lock}.txt (half a minute the first time) ...")
-    code, output = processes.capture(
-        [
-            str(PYTHON),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--require-hashes",
-            "-r",
-            str(ROOT / f"{lock}.txt"),
-        ]
-    )
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--require-hashes"]
+    code, output = processes.capture([*pip, *(["--force-reinstall"] if again else []), "-r", str(ROOT / f"{lock}.txt")])
     if code:
         raise explain(lock, output)

@@ -31,7 +31,7 @@ sys.exit(0 if get_user_model().objects.exists() else {NOBODY_YET})
 def run() -> int:
     dotenv = ROOT / ".env"
     bind = Address.parse(keys.setting("BIND", DEFAULT_BIND, dotenv))
-    bind.require_free("Stop what uses it or choose another: BIND=127.0.0.1:8001 make run")
+    bind.require_free("run")
     install.ensure(install.RUNTIME)
     if keys.ensure(dotenv):
         say("Wrote .env with fresh keys. Keep a copy of it somewhere safe.")
@@ -48,7 +48,7 @@ def run() -> int:
 
 def demo() -> int:
     bind = Address.parse(os.environ.get("BIND", DEFAULT_BIND))
-    bind.require_free("Stop what uses it or choose another: BIND=127.0.0.1:8001 make demo")
+    bind.require_free("demo")
     simulator = Address("127.0.0.1", SIMULATOR_PORT)
     if not simulator.is_free():
         simulator = Address("127.0.0.1", free_port())
