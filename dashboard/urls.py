@@ -6,7 +6,22 @@ from django.urls import include, path
 
 from dashboard.api import health
 from dashboard.ingest.webhook import receive
-from dashboard.web import accounts, audit, batches, exports, find, home, messages_list, people, sign_in, tokens
+from dashboard.web import (
+    accounts,
+    attention,
+    audit,
+    batches,
+    exports,
+    find,
+    home,
+    messages_list,
+    messages_one,
+    people,
+    recipients,
+    retries,
+    sign_in,
+    tokens,
+)
 
 handler400 = "dashboard.web.errors.bad_request"
 handler403 = "dashboard.web.errors.forbidden"
@@ -27,12 +42,20 @@ urlpatterns = [
     path("theme/", sign_in.theme, name="theme"),
     # support
     path("find/", find.find, name="find"),
+    path("recipients/<str:pk>/", recipients.recipient, name="recipient"),
+    path("messages/<int:pk>/", messages_one.message, name="message"),
+    path("messages/<int:pk>/check/", messages_one.check, name="message-check"),
+    path("messages/<int:pk>/retry/", retries.retry, name="message-retry"),
+    path("messages/<int:pk>/evidence/<int:evidence_pk>/", messages_one.evidence, name="message-evidence"),
     # operations
     path("messages/", messages_list.messages, name="messages"),
     path("messages/export.csv", exports.messages, name="messages-export"),
     path("batches/", batches.batches, name="batches"),
     path("batches/<int:pk>/", batches.batch, name="batch"),
     path("batches/<int:pk>/export.csv", exports.batch, name="batch-export"),
+    path("attention/", attention.attention, name="attention"),
+    path("attention/orphans/<int:pk>/evidence/", attention.evidence, name="orphan-evidence"),
+    path("attention/orphans/<int:pk>/attach/", attention.attach, name="orphan-attach"),
     # accounts: no slug has a "~"
     path("accounts/", accounts.accounts, name="accounts"),
     path("accounts/~add/", accounts.add, name="account-add"),

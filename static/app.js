@@ -31,7 +31,8 @@
     box.append(note);
   }
 
-  const isLive = (detail) => Boolean(detail.elt && detail.elt.closest && detail.elt.closest("[data-live]") === detail.elt);
+  const LIVE = "[hx-trigger*='every ']";
+  const isLive = (detail) => Boolean(detail.elt && detail.elt.matches && detail.elt.matches(LIVE));
   let missed = 0; // refreshes in a row that did not come through
 
   document.addEventListener("htmx:responseError", (event) => {
@@ -55,7 +56,7 @@
     if (document.hidden && isLive(event.detail)) event.preventDefault();
   });
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && window.htmx) document.querySelectorAll("[data-live]").forEach((part) => window.htmx.trigger(part, "resume"));
+    if (!document.hidden && window.htmx) document.querySelectorAll(LIVE).forEach((part) => window.htmx.trigger(part, "resume"));
   });
   document.addEventListener("DOMContentLoaded", () => {
     if (!window.Idiomorph) return;

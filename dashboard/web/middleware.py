@@ -1,4 +1,4 @@
-"""What holds for every page: nothing is kept by caches, sessions end, and a view is closed unless it names its roles."""
+"""What holds for every page: no cache keeps it, sessions end, and a view is closed unless it names its roles."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PrivatePages:
 
 
 class SessionLimits:
-    """A session ends after 30 idle minutes and after 12 hours. A page that refreshes itself (`?live=`) is not a person.
+    """A session ends after 30 idle minutes and after 12 hours. A page that refreshes itself (`?v=`) is no person.
 
     A refresh that finds the session over is answered 401 with HX-Redirect, so that the browser goes to the sign-in
     page instead of showing it inside a table cell.
@@ -64,7 +64,7 @@ class SessionLimits:
             return "limit"
         if now - seen >= settings.SESSION_IDLE_SECONDS:
             return "idle"
-        if "live" not in request.GET and now - seen >= SEEN_EVERY:
+        if not _refreshes_itself(request) and now - seen >= SEEN_EVERY:
             session["seen"] = now
         return ""
 
@@ -81,6 +81,10 @@ class SessionLimits:
             response["HX-Redirect"] = sign_in_url(page, why)
             return response
         return redirect(sign_in_url(request.get_full_path() if request.method == "GET" else "", why))
+
+
+def _refreshes_itself(request: HttpRequest) -> bool:
+    return "v" in request.GET and request.headers.get("HX-Request") == "true"
 
 
 class RoleRequired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -31,3 +32,8 @@ def at_most(rows: QuerySet[Any], most: int) -> str:
     """A count that never reads more than `most` rows: "12", or "100+"."""
     found = len(rows.order_by().values_list("pk")[: most + 1])
     return f"{most}+" if found > most else str(found)
+
+
+def hide_digits(text: str) -> str:
+    """The text with digit runs of four and more hidden: a code in a text is its owner's."""
+    return re.sub(r"\d{4,}", "••••", text)

@@ -91,19 +91,19 @@ def site_zone() -> ZoneInfo:
 
 
 def zone_label(moment: datetime) -> str:
-    """"EAT", or "UTC+03" where the zone has no letters of its own."""
+    """EAT, or UTC+03 where the zone has no letters of its own."""
     name = moment.tzname() or ""
     return f"UTC{name}" if name[:1] in "+-" else name
 
 
 def absolute(moment: datetime) -> str:
-    """"2026-11-20 14:03:07 EAT", in the site's zone."""
+    """2026-11-20 14:03:07 EAT, in the site's zone."""
     local = moment.astimezone(site_zone())
     return f"{local:%Y-%m-%d %H:%M:%S} {zone_label(local)}"
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """"12 min ago", "in 3 h"."""
+    """12 min ago, in 3 h."""
     delta = now - moment
     said = short(abs(delta))
     if abs(delta) < timedelta(seconds=1):
@@ -112,7 +112,7 @@ def age(moment: datetime, now: datetime) -> str:
 
 
 def short(delta: timedelta) -> str:
-    """"5 s", "12 min", "3 h", "4 d": one unit, rounded down."""
+    """5 s, 12 min, 3 h, 4 d: one unit, rounded down."""
     seconds = int(delta.total_seconds())
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
@@ -156,7 +156,7 @@ def when(moment: datetime | None, whose: str = "") -> SafeString | str:
 
 @register.filter
 def between(later: datetime | None, earlier: datetime | None) -> str:
-    """"5 s" from one time to another; nothing if either is missing or they are the wrong way round."""
+    """5 s from one time to another; nothing if either is missing or they are the wrong way round."""
     if later is None or earlier is None or later < earlier:
         return ""
     return short(later - earlier)
@@ -167,19 +167,19 @@ def between(later: datetime | None, earlier: datetime | None) -> str:
 
 @register.filter
 def phone(digits: str) -> str:
-    """"+254 712 345678"."""
+    """+254 712 345678"""
     return numbers.pretty(digits) if digits else _("number removed")
 
 
 @register.filter
 def phone_masked(digits: str) -> str:
-    """"+254 ••• ••5678"."""
+    """+254 ••• ••5678"""
     return numbers.masked(digits) if digits else _("number removed")
 
 
 @register.simple_tag
 def money(amount: Decimal | None, currency: str = "") -> str:
-    """"0.0880 EUR": every digit that was given, never rounded away; the currency, or that it is not known."""
+    """0.088 EUR: every digit that was given, never rounded away; the currency, or that it is not known."""
     if amount is None:
         return NONE
     text = f"{amount:f}"

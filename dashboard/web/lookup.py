@@ -1,0 +1,94 @@
+"""What a person may mean by what they typed: a number, the end of one, or any id. Reads, never writes or logs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from dashboard.domain import phone
+from dashboard.models import Account, Batch, Message, Recipient
+from dashboard.queries import filter_messages
+from dashboard.vault import phone_hmac
+
+MOST = 20  # of each kind; more means: type more
+GREATEST_ID = 2**63 - 1
+
+
+@dataclass(slots=True)
+class Found:
+    """The hits of one search, and in words what was looked for."""
+
+    recipients: list[Recipient] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    more: bool = False  # there are more than are shown
+
+    @property
+    def only(self) -> str:
+        """The address of the single hit; "" if there is none or more than one."""
+        pages = [reverse("recipient", args=[one.pk]) for one in self.recipients]
+        pages += [reverse("message", args=[one.pk]) for one in self.messages]
+        pages += [reverse("batch", args=[one.pk]) for one in self.batches]
+        return pages[0] if len(pages) == 1 else ""
+
+    def __bool__(self) -> bool:
+        return bool(self.recipients or self.messages or self.batches)
+
+
+def look_up(text: str) -> Found:
+    """Everything that `text` may be. A constant number of queries, each by an index and bounded."""
+    text = text.strip()
+    found = Found()
+    typed = phone.typed(text, settings.DEFAULT_REGION)
+    found.recipients = _recipients(typed, found)
+    found.messages = _messages(text, found)
+    found.batches = _batches(text, found)
+    found.more = any(len(hits) > MOST for hits in (found.recipients, found.messages, found.batches))
+    found.recipients, found.messages, found.batches = (
+        found.recipients[:MOST], found.messages[:MOST], found.batches[:MOST]
+    )  # fmt: skip
+    return found
+
+
+def _recipients(typed: phone.Typed, found: Found) -> list[Recipient]:
+    which = Q()
+    if typed.whole:
+        found.tried.append(_("the whole number %(number)s") % {"number": phone.pretty(typed.whole)})
+        which |= Q(hmac=phone_hmac(typed.whole))
+    if typed.last:
+        found.tried.append(_("a number that ends in %(digits)s") % {"digits": typed.last})
+        which |= ends_in(typed.last)
+    return list(Recipient.objects.filter(which)[: MOST + 1]) if which else []
+
+
+def ends_in(digits: str) -> Q:
+    """A range over the reversed digits: the index serves it on both databases, as it would not serve LIKE."""
+    first = digits[::-1]
+    after = str(int(first) + 1).zfill(len(first))
+    which = Q(reversed__gte=first)
+    return which & Q(reversed__lt=after) if len(after) == len(first) else which  # 9999: nothing comes after
+
+
+def _messages(text: str, found: Found) -> list[Message]:
+    found.tried.append(_("a message’s id: ours, the provider’s, or a reference"))
+    by_id = filter_messages(provider_message_id=text).order_by()
+    by_reference = filter_messages(reference=text).order_by()
+    ours = text.removeprefix("#")
+    pks = [int(ours)] if ours.isascii() and ours.isdigit() and int(ours) <= GREATEST_ID else []
+    # Three index look-ups, not one condition with OR over three columns, which would read the table.
+    for rows in (by_id, by_reference):
+        pks += rows.values_list("pk", flat=True)[: MOST + 1]
+    hits = Message.objects.filter(pk__in=pks[: 2 * MOST + 3]).select_related("account", "recipient").order_by("-pk")
+    return list(hits[: MOST + 1])
+
+
+def _batches(text: str, found: Found) -> list[Batch]:
+    found.tried.append(_("a batch’s name or id"))
+    accounts = list(Account.objects.values_list("pk", flat=True))
+    named = Q(account__in=accounts, name=text) | Q(account__in=accounts, provider_batch_id=text)
+    return list(Batch.objects.filter(named).select_related("account").order_by("-pk")[: MOST + 1])

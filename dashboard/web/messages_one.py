@@ -1,0 +1,218 @@
+"""One message: what it means, its story, the evidence, and asking about it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from django.contrib import messages as notes
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from dashboard.domain.lifecycle import FINALS, PENDING
+from dashboard.domain.schedule import deadline
+from dashboard.domain.words import Known, contradiction, explain
+from dashboard.ingest.checks import want_check
+from dashboard.ingest.retry import offer
+from dashboard.logs import masked
+from dashboard.models import Event, Evidence, Message, Orphan, Retry
+from dashboard.story import story
+from dashboard.web.access import EVERYBODY, roles
+from dashboard.web.evidence import reading
+from dashboard.web.parts import hide_digits, page_or_partial, sees_all, user_of
+from dashboard.web.telling import lines
+from providers.base import Status
+
+FINISHED = 286  # htmx: take this in and stop asking
+MOST_EVIDENCE = 200
+MOST_EVENTS = 1000
+QUICK = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A message, everything sent for the same root, and the wishes to send it again."""
+
+    message: Message
+    tries: list[Message]
+    retries: list[Retry]
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the page would look different."""
+        shown: list[Any] = [
+            (m.pk, m.status, m.effective, m.conflict, m.unconfirmed, m.heard_at, m.wanted_at, m.asked_at)
+            for m in self.tries
+        ]
+        shown += [(r.pk, r.state, r.changed_at) for r in self.retries]
+        return sha256(repr(shown).encode()).hexdigest()[:16]
+
+    @property
+    def moving(self) -> bool:
+        """Whether anything more is expected: then the page follows by itself."""
+        asked = any(m.wanted_at or m.unconfirmed or Status(m.status) in PENDING for m in self.tries)
+        return asked or any(r.state in Retry.HOLDING for r in self.retries)
+
+    @property
+    def every(self) -> int:
+        """Seconds between looks: quick while somebody waits or something has just happened."""
+        now = timezone.now()
+        fresh = any(m.wanted_at or (m.heard_at and now - m.heard_at < QUICK) for m in self.tries)
+        return 3 if fresh or any(r.state in Retry.HOLDING for r in self.retries) else 15
+
+
+def tree_of(pk: int) -> Tree:
+    message = get_object_or_404(Message.objects.select_related("account", "recipient", "batch"), pk=pk)
+    root_pk = message.root_pk
+    related = Message.objects.filter(Q(pk=root_pk) | Q(root_id=root_pk)).select_related("account").order_by("pk")
+    retries = Retry.objects.filter(root=root_pk).select_related("user", "token", "account", "message").order_by("pk")
+    return Tree(message, list(related), list(retries))
+
+
+@roles(*EVERYBODY)
+@require_safe
+def message(request: HttpRequest, pk: int) -> HttpResponse:
+    """The page. Asked with `?v=` by itself: 204 if what it shows is still so, 286 with the last version when done."""
+    tree = tree_of(pk)
+    template = page_or_partial(request, "message.html", "live")
+    refresh = template.endswith("#live")
+    if refresh and tree.moving and request.GET.get("v") == tree.version:
+        return HttpResponse(status=204)
+    status = FINISHED if refresh and not tree.moving else 200
+    return render(request, template, page(request, tree), status=status)
+
+
+def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
+    message, user, now = tree.message, user_of(request), timezone.now()
+    full = sees_all(user)
+    events = list(Event.objects.filter(message=message).order_by("pk")[:MOST_EVENTS])
+    known = known_of(message, events, now)
+    stated = {row.pk: row for row in _evidence(message)}
+    return {
+        "message": message,
+        "account": message.account,
+        "recipient": message.recipient,
+        "tree": tree,
+        "version": tree.version,
+        "words": explain(known),
+        "contradiction": contradiction(known),
+        "attempts": lines(story(events), stated, full),
+        "evidence": list(stated.values()),
+        "deadline": deadline(message.sent_at, message.valid_until),
+        "final": Status(message.status) in FINALS,
+        "text": message.text if full or message.text is None else hide_digits(message.text),
+        "text_hidden": not full,
+        "extra": _extra(message, full),
+        "check": asking(message, now),
+        "trouble": _trouble(message, now),
+        "may_retry": bool(user.roles & {"support", "ops"}),
+        "offer": offer(message, user) if user.roles & {"support", "ops"} else None,
+    }
+
+
+def known_of(message: Message, events: list[Event], now: datetime) -> Known:
+    status = Status(message.status)
+    reopens = message.account.provider.reopens_failed_for
+    said = [event for event in events if event.by_provider]
+    return Known(
+        status=status,
+        provider=message.account.provider.label,
+        conflict=message.conflict,
+        unconfirmed=message.unconfirmed,
+        not_sent=message.not_sent,
+        by_deadline=status is Status.UNKNOWN and not any(event.status == status.value for event in said),
+        reopens=bool(reopens and message.final_at and now < message.final_at + timedelta(seconds=reopens)),
+        heard=bool(said),
+    )
+
+
+def _extra(message: Message, full: bool) -> list[tuple[str, str]]:
+    facts = [(str(name).replace("_", " "), str(value)) for name, value in sorted(message.extra.items())]
+    return facts if full else [(name, masked(value)) for name, value in facts]
+
+
+def _trouble(message: Message, now: datetime) -> str:
+    """Why nobody can ask about this message at the moment; "" if somebody can."""
+    account = message.account
+    if not account.enabled:
+        return _("The account %(name)s is switched off, so we do not ask about it.") % {"name": account.name}
+    if account.paused_until and account.paused_until > now and Status(message.status) not in FINALS:
+        return _("We cannot ask %(name)s at the moment: %(why)s") % {"name": account.name, "why": account.last_error}
+    return ""
+
+
+# ------------------------------------------------------------------------------ asking now
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whether *Check now* can be pressed, and why not; `at` is when it was asked last."""
+
+    allowed: bool
+    sentence: str = ""
+    waiting: bool = False
+
+
+def asking(message: Message, now: datetime) -> Asking:
+    if message.wanted_at:
+        return Asking(False, _("Asking now; the answer appears here by itself."), waiting=True)
+    if not (message.match_id or message.reference or message.provider_batch_id):
+        return Asking(False, _("There is no id yet by which the provider could be asked."))
+    if not message.account.enabled:
+        return Asking(False, _("The account is switched off."))
+    fresh_for = timedelta(seconds=message.account.provider.fresh_for)
+    if message.asked_at and now - message.asked_at < fresh_for:
+        seconds = int((now - message.asked_at).total_seconds())
+        return Asking(False, _("Asked %(seconds)s s ago; that answer is still fresh.") % {"seconds": seconds})
+    return Asking(True)
+
+
+@roles(*EVERYBODY)
+@require_POST
+def check(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask the provider about this message before all others; the page then follows by itself."""
+    message = get_object_or_404(Message.objects.select_related("account"), pk=pk)
+    state = asking(message, timezone.now())
+    if state.allowed and want_check(message):
+        notes.success(request, _("The provider is asked now; the answer appears here by itself."))
+    else:
+        notes.info(request, state.sentence or _("It was asked a moment ago; that answer is still fresh."))
+    return redirect("message", pk=pk)
+
+
+# ------------------------------------------------------------------------------ evidence
+
+
+def _evidence(message: Message) -> list[Evidence]:
+    """Everything kept about this message, without the bodies: its own rows and those of reports that had waited."""
+    attached = Orphan.objects.filter(message=message).values_list("evidence_id", flat=True)
+    rows = Evidence.objects.filter(Q(message=message) | Q(pk__in=list(attached[:MOST_EVIDENCE])))
+    return list(rows.defer("body", "headers", "context").order_by("-pk")[:MOST_EVIDENCE])
+
+
+@roles(*EVERYBODY)
+@require_GET
+def evidence(request: HttpRequest, pk: int, evidence_pk: int) -> HttpResponse:
+    """One conversation about this message, and never one about somebody else's."""
+    message = get_object_or_404(Message.objects.select_related("account", "recipient"), pk=pk)
+    row = get_object_or_404(Evidence.objects.select_related("account"), pk=evidence_pk)
+    if not _is_about(row, message):
+        raise Http404
+    shown = reading(row, text=message.text or "", full=sees_all(user_of(request)))
+    context = {"message": message, "shown": shown, "masked_for_you": not sees_all(user_of(request))}
+    return render(request, page_or_partial(request, "evidence.html", "body"), context)
+
+
+def _is_about(row: Evidence, message: Message) -> bool:
+    if row.message_id is not None:
+        return row.message_id == message.pk
+    return (
+        Orphan.objects.filter(evidence=row, message=message).exists()
+        or Event.objects.filter(evidence=row, message=message).exists()
+    )
