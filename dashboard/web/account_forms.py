@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.models import Account
+from dashboard.web.forms import Form
 from providers import PROVIDERS
 from providers.base import CredentialField
 
@@ -20,7 +21,7 @@ def zone_choices() -> list[tuple[str, Any]]:
     return [("", gettext_lazy("Not known")), *((name, name) for name in sorted(available_timezones()))]
 
 
-class AccountForm(forms.Form):
+class AccountForm(Form):
     """What may be changed about an account. Its short name never changes: programs use it."""
 
     label = forms.CharField(
@@ -85,7 +86,7 @@ class NewAccountForm(AccountForm):
         return slug
 
 
-class CredentialsForm(forms.Form):
+class CredentialsForm(Form):
     """All credentials of an account at once. What is stored is never shown, so nothing is filled in."""
 
     def __init__(self, fields: tuple[CredentialField, ...], *arguments: Any, **options: Any) -> None:
@@ -101,6 +102,7 @@ class CredentialsForm(forms.Form):
                     attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"},
                 ),
             )
+        self.dress()
 
     def clean(self) -> dict[str, Any]:
         given = {name: value for name, value in self.cleaned_data.items() if value}
@@ -111,7 +113,7 @@ class CredentialsForm(forms.Form):
         return given
 
 
-class RotateForm(forms.Form):
+class RotateForm(Form):
     """A new webhook address. `seen` names the one on the page, so that a second click does not make a third."""
 
     seen = forms.CharField(max_length=12, widget=forms.HiddenInput)

@@ -23,6 +23,7 @@ from dashboard.vault import Unreadable
 from dashboard.web import trail
 from dashboard.web.access import roles
 from dashboard.web.account_forms import AccountForm, CredentialsForm, NewAccountForm, RotateForm
+from dashboard.web.audit import audit_url
 from dashboard.web.health import Health, health
 from dashboard.web.parts import page_or_partial, user_of
 
@@ -43,7 +44,8 @@ class Row:
 @require_GET
 def accounts(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    return render(request, "accounts.html", {"rows": [_row(account, now) for account in _with_lag(now)]})
+    rows = [_row(account, now) for account in _with_lag(now)]
+    return render(request, "accounts.html", {"rows": rows, "now": now})
 
 
 def _with_lag(now: datetime) -> QuerySet[Account]:
@@ -75,6 +77,8 @@ def account(request: HttpRequest, slug: str) -> HttpResponse:
         "webhook_url": _webhook_url(found),
         "old_hook_valid": found.old_hook_until is not None and found.old_hook_until > now,
         "rotate": RotateForm(initial={"seen": found.hook_sha256[:12]}),
+        "now": now,
+        "audit_url": audit_url(subject=f"account {found.slug}"),
         "not_known": sorted(found.without(now)),
     }
     template = page_or_partial(request, "account.html", "test")

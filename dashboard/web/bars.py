@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dashboard.domain.lifecycle import Bucket
+from dashboard.web.buckets import BUCKET_LABELS
 
 WIDTH = 1000
 LEAST = 8  # what is there is seen, however little it is
@@ -19,6 +21,10 @@ class Segment:
     count: int
     x: int
     width: int
+
+    @property
+    def label(self) -> Any:
+        return BUCKET_LABELS[self.bucket]
 
 
 def segments(counts: Mapping[Bucket, int]) -> list[Segment]:

@@ -23,7 +23,8 @@ from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.bars import Segment, segments
 from dashboard.web.buckets import BUCKET_ICONS, BUCKET_LABELS, BUCKET_MEANINGS
 from dashboard.web.filters import AccountChoice, active, at, without
-from dashboard.web.parts import page_or_partial
+from dashboard.web.forms import Form
+from dashboard.web.parts import page_or_partial, user_of
 from providers.base import MAX_ID_LENGTH, Provider
 
 PAGE = 25
@@ -32,7 +33,7 @@ STOP_POLLING = 286  # htmx: swap this in and ask no more
 TOTAL = "total"  # the one counter of a provider that is not a bucket and still compares
 
 
-class BatchFilter(forms.Form):
+class BatchFilter(Form):
     """Every parameter of the list of batches."""
 
     account = AccountChoice(required=False, label=gettext_lazy("Account"))
@@ -108,6 +109,8 @@ def batch(request: HttpRequest, pk: int) -> HttpResponse:
         "newest": newest,
         "moving": moving,
         "version": version,
+        "may_list": bool(user_of(request).roles & {"ops", "admin"}),
+        "all_url": messages_url(found),
     }
     template = page_or_partial(request, "batch.html", "live")
     if template == "batch.html":
@@ -130,7 +133,16 @@ class Big:
     meaning: Any
     icon: str
     count: int
+    total: int
     url: str
+
+    @property
+    def share(self) -> str:
+        """Its part of the total: never "0 %" of something, nor "100 %" of not all."""
+        percent = 100 * self.count / self.total if self.total else 0.0
+        if 0 < percent < 1:
+            return "< 1 %"
+        return "> 99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
 def _big(batch: Batch, counts: dict[Bucket, int]) -> list[Big]:
@@ -141,6 +153,7 @@ def _big(batch: Batch, counts: dict[Bucket, int]) -> list[Big]:
             BUCKET_MEANINGS[bucket],
             BUCKET_ICONS[bucket],
             counts[bucket],
+            sum(counts.values()),
             messages_url(batch, bucket),
         )  # fmt: skip
         for bucket in Bucket
@@ -166,6 +179,10 @@ class Compared:
     words: str  # the provider's own names of what was counted
 
     @property
+    def differs(self) -> bool:
+        return self.theirs not in (None, self.ours)
+
+    @property
     def difference(self) -> str:
         if self.theirs is None:
             return ""
@@ -179,10 +196,6 @@ class Comparison:
 
     lines: list[Compared]
     others: list[tuple[str, int]]
-
-    @property
-    def agrees(self) -> bool:
-        return all(line.theirs in (None, line.ours) for line in self.lines)
 
 
 def comparison(batch: Batch, counts: dict[Bucket, int]) -> Comparison | None:

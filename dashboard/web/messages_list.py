@@ -22,6 +22,7 @@ from dashboard.web.access import roles
 from dashboard.web.buckets import BUCKET_LABELS
 from dashboard.web.chips import CHIPS
 from dashboard.web.filters import AccountChoice, active, at, without
+from dashboard.web.forms import Form
 from dashboard.web.parts import page_or_partial
 from providers.base import MAX_ID_LENGTH
 
@@ -39,7 +40,7 @@ class Day(forms.DateField):
         super().__init__(required=False, widget=widget, input_formats=["%Y-%m-%d"], validators=_DAYS, **options)
 
 
-class MessageFilter(forms.Form):
+class MessageFilter(Form):
     """Every parameter of the list and of its export."""
 
     status = forms.ChoiceField(

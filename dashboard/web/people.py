@@ -19,6 +19,8 @@ from dashboard import people as rules
 from dashboard.models import User
 from dashboard.web import once, trail
 from dashboard.web.access import EVERYBODY, roles
+from dashboard.web.audit import audit_url
+from dashboard.web.forms import Form
 from dashboard.web.parts import user_of
 
 ROLE_LABELS = {
@@ -43,7 +45,7 @@ class RolesField(forms.MultipleChoiceField):
         )
 
 
-class PersonForm(forms.Form):
+class PersonForm(Form):
     """A new person."""
 
     name = forms.CharField(
@@ -53,7 +55,7 @@ class PersonForm(forms.Form):
     roles = RolesField()
 
 
-class RolesForm(forms.Form):
+class RolesForm(Form):
     """The roles of somebody there is."""
 
     roles = RolesField()
@@ -106,7 +108,8 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, _("Saved."))
             return redirect("people")
-    return render(request, "person.html", {"person": found, "form": form})
+    context = {"person": found, "form": form, "audit_url": audit_url(actor=found.get_username())}
+    return render(request, "person.html", context)
 
 
 @roles("admin")
@@ -156,7 +159,7 @@ def _subject(person: User) -> str:
 # ------------------------------------------------------------------------------ one's own password
 
 
-class PasswordForm(forms.Form):
+class PasswordForm(Form):
     """The old password, and the new one twice."""
 
     old = forms.CharField(

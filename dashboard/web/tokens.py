@@ -15,6 +15,7 @@ from dashboard.models import Account, ApiToken
 from dashboard.web import once, trail
 from dashboard.web.access import roles
 from dashboard.web.filters import AccountChoice
+from dashboard.web.forms import Form
 
 SHOWN = "token"
 SCOPE_LABELS = {
@@ -24,7 +25,7 @@ SCOPE_LABELS = {
 }
 
 
-class TokenForm(forms.Form):
+class TokenForm(Form):
     """A new token."""
 
     name = forms.CharField(max_length=100, label=gettext_lazy("Name"), help_text=gettext_lazy("Which program has it"))
