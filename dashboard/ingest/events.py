@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import connection
 
-from dashboard.domain.lifecycle import Said
+from dashboard.domain.lifecycle import RANK, Said
 from dashboard.ingest.items import NOT_SENT, Item, note
 from dashboard.models import Event, Message
 from providers.base import MAX_ATTEMPT, Entry, Status
@@ -29,9 +29,13 @@ def said(event: Event) -> Said:
     )
 
 
-def event_key(message_pk: int, word: str, attempt: int, part: str, at_raw: str) -> str:
-    """One row per fact: SHA-256 of a JSON list, so that no two different facts can be glued into one key."""
-    fact = [message_pk, word.lower(), attempt, part, at_raw or None]
+def event_key(message_pk: int, word: str, attempt: int, part: str, at_raw: str, kind: str = "") -> str:
+    """One row per fact: SHA-256 of a JSON list, so that no two different facts can be glued into one key.
+
+    `kind` is "" for what the provider says with a word of its own; our own events and notes say what they are, since
+    "sending" is a word of ours and of a provider.
+    """
+    fact = [message_pk, word.lower(), attempt, part, at_raw or None, *([kind] if kind else [])]
     return hashlib.sha256(json.dumps(fact).encode()).hexdigest()
 
 
@@ -58,7 +62,9 @@ def _event(entry: Entry, item: Item, message: Message) -> Event:
     unmapped = entry.status is None and not entry.note
     return Event(
         message=message,
-        key=event_key(message.pk, entry.word, attempt, entry.part, entry.at_raw),
+        key=event_key(
+            message.pk, entry.word, attempt, entry.part, entry.at_raw, entry.note if item.by_provider else "ours"
+        ),
         status=entry.status.value if entry.status else None,
         word=entry.word[:100],
         note="unmapped" if unmapped else entry.note,
@@ -83,7 +89,10 @@ def _when(at: datetime | None, account_zone: str) -> tuple[datetime | None, str]
     if at.tzinfo is not None:
         return at, "stated"
     zone = _zone(account_zone)
-    return (at.replace(tzinfo=zone), "account") if zone else (None, "")
+    try:
+        return (at.replace(tzinfo=zone).astimezone(UTC), "account") if zone else (None, "")
+    except OverflowError:  # the first or the last day there is
+        return None, ""
 
 
 @lru_cache(maxsize=64)
@@ -94,17 +103,42 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
+def weight(event: Event) -> tuple[int, str]:
+    """Which of two readings of one fact is kept: the more telling status, as in the fold, and then the greater word.
+
+    `failed` may be said without its reason first and with it later (the reason may be that it expired).
+    """
+    return RANK[Status(event.status)] if event.status else -1, event.word
+
+
+_TABLE = Event._meta.db_table
+
+
+def more_telling(one: Event, other: Event) -> bool:
+    """Whether `one` says more than `other` about the same fact: "failed" by a webhook is "expired" by the timeline."""
+    return _rank(one) > _rank(other)
+
+
+def _rank(event: Event) -> int:
+    return RANK[Status(event.status)] if event.status else -1
+
+
+_TABLE = Event._meta.db_table
 _COLUMNS = [field for field in Event._meta.concrete_fields if not field.primary_key]
+_RANKS = " ".join(f"WHEN '{status.value}' THEN {rank}" for status, rank in RANK.items())
+_TELLS_MORE = f"(CASE excluded.status {_RANKS} ELSE -1 END) > (CASE {_TABLE}.status {_RANKS} ELSE -1 END)"
 _UPSERT = (
-    f"INSERT INTO {Event._meta.db_table} ({', '.join(str(field.column) for field in _COLUMNS)}) "  # noqa: S608
+    f"INSERT INTO {_TABLE} ({', '.join(str(field.column) for field in _COLUMNS)}) "  # noqa: S608
     f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}) "
     "ON CONFLICT (message_id, key) DO UPDATE SET "
-    "count = {table}.count + excluded.count, sources = {table}.sources | excluded.sources"
-).format(table=Event._meta.db_table)
+    f"count = {_TABLE}.count + excluded.count, sources = {_TABLE}.sources | excluded.sources, "
+    f"status = CASE WHEN {_TELLS_MORE} THEN excluded.status ELSE {_TABLE}.status END, "
+    f"detail = CASE WHEN {_TELLS_MORE} THEN excluded.detail ELSE {_TABLE}.detail END"
+)
 
 
 def upsert(events: Sequence[Event]) -> None:
-    """Store the events; a fact that is there already only counts one more hearing and remembers its source."""
+    """Store the events. A fact that is there already counts one more hearing and remembers its source."""
     if not events:
         return
     merged: dict[tuple[int, str], Event] = {}
@@ -113,9 +147,11 @@ def upsert(events: Sequence[Event]) -> None:
         if known is not event:
             known.count += event.count
             known.sources |= event.sources
+            if more_telling(event, known):
+                known.status, known.detail = event.status, event.detail
     rows = [
         [field.get_db_prep_save(getattr(event, field.attname), connection) for field in _COLUMNS]
-        for _, event in sorted(merged.items())
+        for _, event in sorted(merged.items(), key=lambda pair: pair[0])
     ]
     with connection.cursor() as cursor:
         cursor.executemany(_UPSERT, rows)

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.domain.lifecycle import fold
-from dashboard.ingest.events import events_of, said
+from dashboard.ingest.events import events_of, more_telling, said
 from dashboard.ingest.items import Item
 from dashboard.ingest.record import lock_trees, save, set_effective
 from dashboard.ingest.reread import asked_of, reread
@@ -109,7 +109,9 @@ def _correct(message: Message, kept: Sequence[Evidence], stored: Sequence[Event]
     for evidence in kept:
         for event in _derive(evidence, message):
             readable.add(evidence.pk)
-            derived.setdefault(event.key, event)
+            known = derived.setdefault(event.key, event)
+            if more_telling(event, known):
+                known.status, known.detail = event.status, event.detail
     result: list[Event] = []
     for event in stored:
         now = derived.pop(event.key, None)
