@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.test.utils import CaptureQueriesContext
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from dashboard.ingest.webhook import Delivery, keep
 from dashboard.models import Account, Batch, Event, Message, Recipient
-from django.utils import timezone
 from tests.api.conftest import Program, item, total
 
 FULL: dict[str, Any] = {
