@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,8 +16,9 @@ DATABASE = os.environ.get("AFTERSEND_TEST_DB", "sqlite")
 if DATABASE not in ("sqlite", "postgres"):
     raise ValueError(f"AFTERSEND_TEST_DB is {DATABASE!r}; it may be sqlite or postgres")
 
-# Kept until the run ends; tests/conftest.py removes it.
+# One per process. Removed when the process ends; tests/conftest.py does it where pytest-xdist's workers skip that.
 TEST_FOLDER = Path(tempfile.mkdtemp(prefix="aftersend-test-", dir=os.environ.get("AFTERSEND_TEST_DIR")))
+atexit.register(shutil.rmtree, TEST_FOLDER, ignore_errors=True)
 
 os.environ.update(
     ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
