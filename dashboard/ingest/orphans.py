@@ -1,64 +1,30 @@
-"""Reports whose message was not known when they came: attached when it is, by a sweep, or by hand."""
+"""Reports whose message was not known when they came, and that no registration took along: attached by a sweep or by
+hand."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
+from django.db.models import Exists, OuterRef
 
-from dashboard.ingest.items import Item
 from dashboard.ingest.locks import lock_ids
 from dashboard.ingest.record import apply, lookup
-from dashboard.ingest.reread import reread
+from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Account, Message, Orphan
-from dashboard.models.messages import Source
 
 SWEPT_FOR = timedelta(hours=72)
 
 
-def waiting_items(account: Account, ids: dict[str, int]) -> list[tuple[Item, int]]:
-    """The items of all orphans about these normalised ids, marked as attached. Call under `lock_ids`."""
-    waiting = list(
-        Orphan.objects.filter(account=account, match_id__in=ids, message=None).select_related("evidence").order_by("pk")
-    )
-    now = timezone.now()
-    pairs = []
-    for orphan in waiting:
-        orphan.message_id, orphan.attached_at = ids[orphan.match_id], now
-        item = _item(account, orphan)
-        if item is not None:
-            pairs.append((item, ids[orphan.match_id]))
-    Orphan.objects.bulk_update(waiting, ["message", "attached_at"])
-    return pairs
-
-
-def _item(account: Account, orphan: Orphan) -> Item | None:
-    report = next((r for r in reread(orphan.evidence) if r.id and _match(account, r.id) == orphan.match_id), None)
-    if report is None:
-        return None  # retention has taken the body
-    evidence = orphan.evidence
-    return Item(
-        account=account,
-        source=Source.WEBHOOK if evidence.call == "webhook" else Source.POLL,
-        report=report,
-        evidence=evidence,
-        received_at=orphan.received_at,
-        signed=bool(evidence.signature),
-    )
-
-
-def _match(account: Account, message_id: str) -> str:
-    return account.provider.normalise_id(message_id)
-
-
 def sweep(now: datetime, *, most: int = 500) -> int:
     """Attach what a registration missed (a worker's job, every minute). Returns how many were attached."""
+    known = Message.objects.filter(account=OuterRef("account"), match_id=OuterRef("match_id"))
+    # Those whose message is known, and not simply the newest: another system may send through the same account.
     waiting = (
-        Orphan.objects.filter(message=None, received_at__gte=now - SWEPT_FOR)
+        Orphan.objects.filter(Exists(known), message=None, received_at__gte=now - SWEPT_FOR)
         .exclude(match_id="")
         .select_related("account")
-        .order_by("-pk")[:most]
+        .order_by("pk")[:most]
     )
     accounts = {orphan.account_id: orphan.account for orphan in waiting}
     found = lookup({(orphan.account_id, orphan.match_id) for orphan in waiting})
@@ -77,5 +43,7 @@ def _attach(account: Account, ids: dict[str, int]) -> int:
 
 
 def attach_by_hand(orphan: Orphan, message: Message) -> None:
-    """Attach one orphan to a message that a person chose (of the same account)."""
+    """Attach one orphan, and others about the same id, to a message that a person chose (of the same account)."""
+    if not orphan.match_id or orphan.account_id != message.account_id:
+        raise ValueError("A report without an id, or of another account, cannot be attached.")
     _attach(orphan.account, {orphan.match_id: message.pk})

@@ -21,41 +21,60 @@ from dashboard.ingest.events import events_of, said, upsert
 from dashboard.ingest.evidence import digest
 from dashboard.ingest.items import DEADLINE, Item, ours
 from dashboard.ingest.locks import lock_ids
+from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Event, Evidence, Message, Orphan
 from dashboard.models.messages import Source
 from providers.base import Report, Status
 
 jitter = random.random
+MOST_PARTS = 255  # of one text; more is somebody's slip
 WEBHOOK_SEEN = 4  # the step of schedule.BACK_OFF from which polling goes on after a webhook
 
 
 def record(items: Sequence[Item]) -> list[int | None]:
     """Store what the items say. For each, our message's id, or None if it became an orphan."""
     with transaction.atomic():
-        found = _resolve(items)
+        found, new = _resolve(items)
         orphans = [item for item, message_id in zip(items, found, strict=True) if message_id is None]
         _keep_orphans(orphans)
-        apply([(item, pk) for item, pk in zip(items, found, strict=True) if pk is not None])
+        pairs = [(item, pk) for item, pk in zip(items, found, strict=True) if pk is not None]
+        apply(pairs)
+        _attach_waiting(items, new)
     return found
 
 
 # ------------------------------------------------------------------------------ whom it speaks of
 
 
-def _resolve(items: Sequence[Item]) -> list[int | None]:
+def _resolve(items: Sequence[Item]) -> tuple[list[int | None], set[tuple[int, str]]]:
+    """Our message's id for each item, and the provider's ids that no message has yet (locked)."""
     wanted = {key for item in items if item.message_id is None and (key := _key(item))}
     known = lookup(wanted)
-    missing = wanted - known.keys()
+    missing = (wanted - known.keys()) | {key for item in items if _names(item) and (key := _key(item))}
     if missing:
         lock_ids(missing)
         known |= lookup(missing)
-    return [item.message_id or known.get(_key(item) or (0, "")) or _by_reference(item) for item in items]
+    found = [item.message_id or known.get(_key(item) or (0, "")) or _by_reference(item) for item in items]
+    return found, missing - known.keys()
+
+
+def _names(item: Item) -> bool:
+    """Whether it may tell the id of a message that has none yet: a send's answer, or a listing's."""
+    return item.message_id is not None and (item.asked is None or item.asked.id is None)
 
 
 def _key(item: Item) -> tuple[int, str] | None:
     if not item.report.id:
         return None
     return item.account.pk, item.account.provider.normalise_id(item.report.id)
+
+
+def _attach_waiting(items: Sequence[Item], new: set[tuple[int, str]]) -> None:
+    """Reports about an id may have come before the id was stored, which was just now."""
+    named = lookup(new)
+    for account in {item.account.pk: item.account for item in items}.values() if named else ():
+        ids = {match_id: pk for (account_id, match_id), pk in named.items() if account_id == account.pk}
+        apply(waiting_items(account, ids))
 
 
 def lookup(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
@@ -186,8 +205,9 @@ def _fill(message: Message, item: Item) -> None:
     report = item.report
     if message.cost is None and report.cost is not None:
         message.cost = report.cost
-        message.currency = report.currency or item.account.currency
-    message.parts = report.parts if message.parts is None else message.parts
+        message.currency = (report.currency or item.account.currency)[:8]
+    if message.parts is None and report.parts is not None and report.parts <= MOST_PARTS:
+        message.parts = report.parts
     message.text = report.text or None if message.text is None else message.text
     for name, value in (
         ("sender", report.sender[:50]),

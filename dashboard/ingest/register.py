@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from dashboard.ingest.items import REGISTERED, Item, ours
 from dashboard.ingest.locks import lock_ids
-from dashboard.ingest.orphans import waiting_items
 from dashboard.ingest.record import apply
+from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Account, Batch, Evidence, Message, Recipient
 from dashboard.models.messages import Source
 from dashboard.vault import phone_hmac
