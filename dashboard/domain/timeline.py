@@ -32,7 +32,8 @@ class Fact:
 
 @dataclass(slots=True, kw_only=True)
 class TimelineEntry:
-    """One line of the story. `occurred_at` is the earliest stated time, `received_at` when we first heard."""
+    """One line of the story. `occurred_at` is the earliest time whose zone was stated, else the earliest at all;
+    `received_at` is when we first heard."""
 
     status: Status | None
     word: str
@@ -67,15 +68,29 @@ def timeline(facts: Iterable[Fact]) -> list[TimelineEntry]:
                 by_provider=fact.by_provider, received_at=fact.received_at,
             )  # fmt: skip
         _merge(entry, fact)
-    return sorted(entries.values(), key=lambda e: (e.attempt, e.when, RANK[e.status] if e.status else -1, e.word))
+    return sorted(entries.values(), key=lambda e: (e.attempt, e.when, _telling(e.status), e.word))
 
 
 def _merge(entry: TimelineEntry, fact: Fact) -> None:
     entry.count += fact.count
+    if _telling(fact.status) > _telling(entry.status):
+        entry.status, entry.detail = fact.status, fact.detail or entry.detail
     entry.detail = entry.detail or fact.detail
     entry.sources += [source for source in fact.sources if source not in entry.sources]
     if fact.evidence_id and fact.evidence_id not in entry.evidence_ids:
         entry.evidence_ids.append(fact.evidence_id)
-    better = fact.at is not None and (entry.occurred_at is None or fact.at < entry.occurred_at)
-    if better or (not entry.at_raw and fact.at_raw):
+    if _better_time(fact, entry):
         entry.occurred_at, entry.at_raw, entry.zone = fact.at, fact.at_raw, fact.zone
+
+
+def _better_time(fact: Fact, entry: TimelineEntry) -> bool:
+    """A time with a stated zone before one without, then the earlier one."""
+    if fact.at is None:
+        return not entry.at_raw and fact.at_raw != ""
+    if entry.occurred_at is None:
+        return True
+    return (fact.zone != "stated", fact.at) < (entry.zone != "stated", entry.occurred_at)
+
+
+def _telling(status: Status | None) -> int:
+    return RANK[status] if status else -1

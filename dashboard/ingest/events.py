@@ -103,20 +103,17 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-def weight(event: Event) -> tuple[int, str]:
-    """Which of two readings of one fact is kept: the more telling status, as in the fold, and then the greater word.
-
-    `failed` may be said without its reason first and with it later (the reason may be that it expired).
-    """
-    return RANK[Status(event.status)] if event.status else -1, event.word
-
-
-_TABLE = Event._meta.db_table
-
-
 def more_telling(one: Event, other: Event) -> bool:
     """Whether `one` says more than `other` about the same fact: "failed" by a webhook is "expired" by the timeline."""
     return _rank(one) > _rank(other)
+
+
+def merge(event: Event, other: Event) -> None:
+    """Two readings of one fact become one, whichever came first. `upsert` does the same in the database."""
+    if more_telling(other, event):
+        event.status, event.detail = other.status, other.detail
+    event.detail = event.detail or other.detail
+    event.word = max(event.word, other.word)  # one spelling, as in the fold
 
 
 def _rank(event: Event) -> int:
@@ -125,6 +122,7 @@ def _rank(event: Event) -> int:
 
 _TABLE = Event._meta.db_table
 _COLUMNS = [field for field in Event._meta.concrete_fields if not field.primary_key]
+_BYTES = {"sqlite": "BINARY", "postgresql": '"C"'}  # the collations that compare as Python does
 _RANKS = " ".join(f"WHEN '{status.value}' THEN {rank}" for status, rank in RANK.items())
 _TELLS_MORE = f"(CASE excluded.status {_RANKS} ELSE -1 END) > (CASE {_TABLE}.status {_RANKS} ELSE -1 END)"
 _UPSERT = (
@@ -133,7 +131,8 @@ _UPSERT = (
     "ON CONFLICT (message_id, key) DO UPDATE SET "
     f"count = {_TABLE}.count + excluded.count, sources = {_TABLE}.sources | excluded.sources, "
     f"status = CASE WHEN {_TELLS_MORE} THEN excluded.status ELSE {_TABLE}.status END, "
-    f"detail = CASE WHEN {_TELLS_MORE} THEN excluded.detail ELSE {_TABLE}.detail END"
+    f"detail = CASE WHEN {_TELLS_MORE} OR {_TABLE}.detail = '' THEN excluded.detail ELSE {_TABLE}.detail END, "
+    f"word = CASE WHEN excluded.word > {_TABLE}.word COLLATE {{bytes}} THEN excluded.word ELSE {_TABLE}.word END"
 )
 
 
@@ -147,11 +146,10 @@ def upsert(events: Sequence[Event]) -> None:
         if known is not event:
             known.count += event.count
             known.sources |= event.sources
-            if more_telling(event, known):
-                known.status, known.detail = event.status, event.detail
+            merge(known, event)
     rows = [
         [field.get_db_prep_save(getattr(event, field.attname), connection) for field in _COLUMNS]
         for _, event in sorted(merged.items(), key=lambda pair: pair[0])
     ]
     with connection.cursor() as cursor:
-        cursor.executemany(_UPSERT, rows)
+        cursor.executemany(_UPSERT.format(bytes=_BYTES[connection.vendor]), rows)

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.domain.lifecycle import fold
-from dashboard.ingest.events import events_of, more_telling, said
+from dashboard.ingest.events import events_of, merge, more_telling, said
 from dashboard.ingest.items import Item
 from dashboard.ingest.record import lock_trees, save, set_effective
 from dashboard.ingest.reread import asked_of, reread
@@ -110,8 +110,7 @@ def _correct(message: Message, kept: Sequence[Evidence], stored: Sequence[Event]
         for event in _derive(evidence, message):
             readable.add(evidence.pk)
             known = derived.setdefault(event.key, event)
-            if more_telling(event, known):
-                known.status, known.detail = event.status, event.detail
+            merge(known, event)
     result: list[Event] = []
     for event in stored:
         now = derived.pop(event.key, None)
@@ -119,7 +118,8 @@ def _correct(message: Message, kept: Sequence[Evidence], stored: Sequence[Event]
             event.delete()
             changes.removed += 1
             continue
-        if now is not None and _differs(event, now):
+        # What told more may be gone by now: what is left does not unsay it.
+        if now is not None and _differs(event, now) and (event.evidence_id in readable or more_telling(now, event)):
             for name in CORRECTED:
                 setattr(event, name, getattr(now, name))
             event.save(update_fields=CORRECTED)

@@ -206,7 +206,7 @@ class Event(models.Model):
     """One fact. Received again, only `count` and `sources` grow. `status` null is a note: shown, never folded."""
 
     message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="events")
-    key = models.CharField(max_length=64)  # SHA-256, see dashboard.ingest.keys
+    key = models.CharField(max_length=64)  # SHA-256, see dashboard.ingest.events
     status = models.CharField(max_length=20, null=True, choices=STATUSES)  # noqa: DJ001
     word = models.CharField(max_length=100, blank=True)  # the provider's own, as first received
     note = models.CharField(max_length=20, blank=True)
