@@ -53,6 +53,8 @@ def database(url: str) -> dict[str, Any]:
     elif config["ENGINE"].endswith("postgresql"):
         config["CONN_HEALTH_CHECKS"] = True
         config["CONN_MAX_AGE"] = 600
+        # As on SQLite: a webhook that waits longer for a lock is answered 503, and the provider comes again.
+        config["OPTIONS"] = {"connect_timeout": 5, "options": "-c lock_timeout=5s", **config.get("OPTIONS", {})}
     return config
 
 

@@ -2,7 +2,7 @@
 
 200  stored (also if it could not be read, or we do not know the message): do not send it again
 400  an empty body            404  no such address        401  the signature is wrong
-413  too big                  503  our database cannot keep it just now: send it again
+413  too big                  503  our database cannot keep it just now, or a key of ours is missing: send it again
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from dashboard.ingest.items import Item
 from dashboard.ingest.record import record
 from dashboard.models import Account
 from dashboard.models.messages import Source
+from dashboard.vault import Unreadable
 from providers.base import ProviderError, Report, form_or_json, read
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def receive(request: HttpRequest, token: str) -> HttpResponse:
     except Refused as refusal:
         error = {"code": refusal.code, "message": refusal.message}
         return JsonResponse({"error": error}, status=refusal.status)
-    except (DatabaseError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError, Unreadable) as error:
         log.error("A webhook could not be kept: %s", type(error).__name__)
         answer = {"error": {"code": "unavailable", "message": "Not stored; send it again.", "retry_after": 5}}
         return JsonResponse(answer, status=503, headers={"Retry-After": "5"})
