@@ -20,7 +20,7 @@ What becomes of a message is chosen by the last two digits of its number:
     93-95  expired
     96-98  undeliverable
     99     refused         not accepted when sent (BSG error 21, SMSBat `rejected`, eSMS `failed`, RoyceTalk 400 or
-                           dropped from a bulk, BridgeXAPI 400)
+                           dropped from a bulk, BridgeXAPI 400 or FAILED at once within an order)
 
 A provider that has no word for a fate uses the nearest one its documents have (see `words` in each module).
 Steps take 2 to 30 seconds of the provider's clock. A script (JSON) overrides any number and injects faults: see

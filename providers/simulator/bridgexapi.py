@@ -21,6 +21,7 @@ from providers.simulator.engine import Message, moment, newest_first
 
 PRICE = Decimal("0.088")
 PUBLIC_ROUTES, RESTRICTED_ROUTES = {1, 2, 3, 4}, {5, 7, 8}
+NO_PRICE = "No pricing available for destination"
 ERRORS = {
     "failed": "Vendor delivery failed",
     "undeliverable": "Absent or invalid subscriber",
@@ -71,17 +72,18 @@ class BridgeXApi(Api):
         payload = await self.body(request)
         route_id, numbers = self._check(payload)
         fates = [self.world.script.draw(self.key, number) for number in numbers]
-        if any(fate.name == "refused" for fate in fates):
-            raise detail(400, "No pricing available for destination")
+        if all(fate.name == "refused" for fate in fates):
+            raise detail(400, NO_PRICE)
         cost = PRICE * len(numbers)
         if not self.world.script.charge(self.key, cost):
             raise self.no_money()
         order_id = self.world.number("bridgexapi.order", 22559)
         batch = self.world.new_batch(self.key, str(order_id), route_id=route_id)
+        via = "bulk" if len(numbers) > 1 else "send"
         messages = [
             self.world.create(
                 self.key, f"BX-{order_id}-{secrets.token_hex(8)}", number, payload["message"],
-                via="bulk" if len(numbers) > 1 else "send", fate=fate, batch=batch, sender=payload["caller_id"],
+                via=via if fate.name != "refused" else "", fate=fate, batch=batch, sender=payload["caller_id"],
                 account=self.credential(request), extra={"route_id": route_id},
             )
             for number, fate in zip(numbers, fates, strict=True)
@@ -155,6 +157,7 @@ class BridgeXApi(Api):
     def _dlr(self, message: Message) -> dict[str, Any]:
         event = message.current(self.now)
         word = self.word(event)
+        reason = event.detail or (NO_PRICE if message.fate.name == "refused" else ERRORS.get(event.word))
         order_id = message.batch_id or None
         return {
             "bx_message_id": message.id,
@@ -163,7 +166,7 @@ class BridgeXApi(Api):
             "route_id": message.extra.get("route_id"),
             "sms_order_id": order_id if self.mode("string_order_id") or not order_id else int(order_id),
             "created_at": moment(message.created).strftime("%Y-%m-%dT%H:%M:%S"),
-            "error": event.detail or ERRORS.get(event.word) if word == "FAILED" else None,
+            "error": reason if word == "FAILED" else None,
         }
 
     def _page(self, request: web.Request, messages: Sequence[Message], limit: int) -> web.Response:

@@ -1,8 +1,8 @@
 """Faults a script injects, and how each is put on the wire.
 
-A rule: {"kind": ..., "provider": "bsg" (any), "path": regex (any), "body": regex (any), "method": "POST" (any),
+A rule: {"kind": ..., "provider": "bsg" (any), "path": regex (any), "sent": regex (any), "method": "POST" (any),
 "skip": 0, "count": null (for ever), "probability": 1.0, and the kind's own fields}. `path` is searched in what comes
-after the provider's key, the query included; `body` in the request's body. A rule first lets `skip` matching requests
+after the provider's key, the query included; `sent` in the request's body. A rule first lets `skip` matching requests
 pass, then strikes `count` times. The first striking rule wins, except that `latency` only waits and lets the next rule
 have its say.
 
@@ -14,9 +14,12 @@ Before the request is processed (a send is *not* accepted):
     auth            what this provider says about a bad key
     low_balance     what this provider says when the money is gone
     redirect        302 to "location" (default: the same path on another port), or "status"
+    reply           exactly this: "status" (200), "body" (an object becomes JSON), "headers"
 After it was processed (a send *is* accepted and in the ledger):
     reset_after     the connection is reset, nothing is answered
+    hang_after      nothing is answered for "seconds" (3600)
     500_after 502_after    an HTML page
+    reply_after     exactly this, as `reply`
     slow_body       the body in "chunks" (20) pieces over "seconds" (5)
     invalid_json truncated_json duplicate_keys
     huge_body       "bytes" (20 MB) of valid JSON
@@ -51,13 +54,13 @@ from aiohttp import web
 
 AFTER = frozenset(
     ["reset_after", "500_after", "502_after", "slow_body", "invalid_json", "truncated_json", "duplicate_keys"]
-    + ["huge_body", "gzip_bomb", "wrong_identity"]
+    + ["huge_body", "gzip_bomb", "wrong_identity", "hang_after", "reply_after"]
 )
 WEBHOOK = frozenset(
     ["webhook_drop", "webhook_delay", "webhook_duplicate", "webhook_reorder", "webhook_wrong_signature"]
     + ["webhook_garbage"]
 )
-BEFORE = frozenset(["latency", "429", "reset_before", "auth", "low_balance", "redirect"])
+BEFORE = frozenset(["latency", "429", "reset_before", "auth", "low_balance", "redirect", "reply"])
 HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center><hr>nginx</body></html>"
 ID_KEYS = frozenset(
     ["id", "bx_message_id", "messageId", "message_id", "reference", "external_id", "customerMessageId", "client_ref"]
@@ -69,7 +72,7 @@ class Rule:
     kind: str
     provider: str
     path: re.Pattern[str]
-    body: re.Pattern[str]
+    sent: re.Pattern[str]
     method: str
     skip: int
     count: int | None
@@ -84,7 +87,7 @@ class Rule:
         if not (kind in AFTER | WEBHOOK | BEFORE or re.fullmatch(r"[45]\d\d", kind)):
             raise ValueError(f"There is no fault of kind {kind!r}.")
         try:
-            path, body = re.compile(str(data.get("path", ""))), re.compile(str(data.get("body", "")))
+            path, sent = re.compile(str(data.get("path", ""))), re.compile(str(data.get("sent", "")))
         except re.error as error:
             raise ValueError(f"This fault has no regular expression: {error}") from None
         count = data.get("count")
@@ -92,7 +95,7 @@ class Rule:
             kind=kind,
             provider=str(data.get("provider", "")),
             path=path,
-            body=body,
+            sent=sent,
             method=str(data.get("method", "")).upper(),
             skip=int(data.get("skip", 0)),
             count=None if count is None else int(count),
@@ -104,7 +107,7 @@ class Rule:
     def strikes(self, provider: str, method: str, path: str, seed: int, body: str = "") -> bool:
         if self.count == 0 or self.provider not in {"", provider} or self.method not in {"", method}:
             return False
-        if not (self.path.search(path) and self.body.search(body)):
+        if not (self.path.search(path) and self.sent.search(body)):
             return False
         self.seen += 1
         if self.seen <= self.skip or self._dice(seed) >= self.probability:
@@ -135,10 +138,19 @@ def reset(request: web.Request) -> web.Response:
     return web.Response()
 
 
+def canned(rule: Rule) -> web.Response:
+    body = rule.fields.get("body", "")
+    text = body if isinstance(body, str) else json.dumps(body)
+    headers = {"Content-Type": "application/json", **rule.fields.get("headers", {})}
+    return web.Response(status=int(rule.fields.get("status", 200)), body=text.encode(), headers=headers)
+
+
 def before(rule: Rule, request: web.Request, limited: Callable[[], web.Response]) -> web.Response:
     """The answer instead of processing the request."""
     if rule.kind == "reset_before":
         return reset(request)
+    if rule.kind == "reply":
+        return canned(rule)
     if rule.kind == "redirect":
         default = str(request.url.with_port((request.url.port or 80) + 1))
         return web.Response(
@@ -161,6 +173,11 @@ async def after(rule: Rule, request: web.Request, response: web.Response) -> web
     kind = rule.kind
     if kind == "reset_after":
         return reset(request)
+    if kind == "reply_after":
+        return canned(rule)
+    if kind == "hang_after":
+        await asyncio.sleep(float(rule.fields.get("seconds", 3600)))
+        return response
     if kind in {"500_after", "502_after"}:
         return page(int(kind[:3]))
     if kind == "slow_body":

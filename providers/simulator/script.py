@@ -15,7 +15,8 @@
       "seed": 7                                     of the faults' probabilities
     }
 
-A given "faults" replaces the old list; the other objects are merged. "reset": true forgets all of it first.
+A given "faults" replaces the old list; the other objects are merged. "reset": true forgets all of it
+first. "seed_only": true counts only at the start.
 """
 
 from __future__ import annotations

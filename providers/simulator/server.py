@@ -137,7 +137,7 @@ class Simulator:
         return self._call(lambda: self._service.control.ledger(provider, to))
 
     def requests(self, provider: str = "") -> list[dict[str, Any]]:
-        """What was asked: provider, method, path (with the provider's key), status, api_key."""
+        """What was asked: provider, method, path (with the provider's key), status, fault (its kind), api_key."""
         return self._call(lambda: [dict(r) for r in self._service.world.requests if provider in {"", r["provider"]}])
 
     def posted(self, provider: str = "") -> list[dict[str, Any]]:

@@ -76,11 +76,11 @@ class Service:
         api = self.apis.get(request.path.split("/")[1])
         if api is None:
             return await handler(request)
-        entry = {"provider": api.key, "method": request.method, "path": request.path_qs, "status": 0}
+        entry = {"provider": api.key, "method": request.method, "path": request.path_qs, "status": 0, "fault": ""}
         entry["api_key"] = api.credential(request)
         self.world.requests.append(entry)
         try:
-            response = await self._answer(api, request, handler)
+            response = await self._answer(api, request, handler, entry)
         except Refused as refused:
             response = refused.response()
         except web.HTTPNotFound:
@@ -90,8 +90,12 @@ class Service:
         entry["status"] = response.status
         return response
 
-    async def _answer(self, api: Api, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _answer(
+        self, api: Api, request: web.Request, handler: Handler, entry: dict[str, Any]
+    ) -> web.StreamResponse:
         rule = await self._strike(api, request)
+        if rule:
+            entry["fault"] = rule.kind
         if rule and rule.kind == "auth":
             raise api.unauthorized(request)
         if rule and rule.kind == "low_balance":

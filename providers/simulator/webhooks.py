@@ -108,8 +108,10 @@ class Webhooks:
             self._wake.clear()
             speed = self.world.clock.speed
             wait = max(0.001, (self._heap[0][0] - now) / speed) if self._heap and speed else None
+            # Not wait_for(): before Python 3.12 it can swallow the cancellation that ends this loop.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -180,7 +182,8 @@ class Webhooks:
     @staticmethod
     async def send(url: str, notice: Notice) -> tuple[int | None, str]:
         try:
-            return await asyncio.wait_for(post(url, notice.body, notice.headers), TIMEOUT), ""
+            async with asyncio.timeout(TIMEOUT):
+                return await post(url, notice.body, notice.headers), ""
         except (OSError, ValueError, TimeoutError) as error:
             return None, str(error) or type(error).__name__
 

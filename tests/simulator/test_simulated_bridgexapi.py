@@ -121,6 +121,16 @@ def test_lists_are_paged_by_skip_and_limit(http: httpx.Client, sim: Simulator) -
     assert dlr(http, sim, "dlr?from_date=2031-01-01").json()["total"] == 0
 
 
+def test_a_destination_without_a_price(http: httpx.Client, sim: Simulator) -> None:
+    alone = send(http, sim, "31612345699")
+    assert (alone.status_code, alone.json()) == (400, {"detail": "No pricing available for destination"})
+    send(http, sim, "31612345600", "31612345699")
+    messages = dlr(http, sim, "orders/22559/dlr").json()["messages"]
+    assert [message["status"] for message in messages] == ["QUEUED", "FAILED"]
+    assert messages[1]["error"] == "No pricing available for destination"
+    assert [entry["to"] for entry in sim.ledger()] == ["31612345600"]
+
+
 def test_not_found_is_a_detail(http: httpx.Client, sim: Simulator) -> None:
     reply = dlr(http, sim, "dlr/BX-1-0000000000000000")
     assert (reply.status_code, reply.json()) == (404, {"detail": "DLR record not found"})

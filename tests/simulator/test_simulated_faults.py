@@ -123,6 +123,23 @@ def test_an_endless_body_does_not_keep_the_simulator_from_stopping(http: httpx.C
         http.get(sim.base_url("bsg") + "/rest/sms/211", headers=KEY, timeout=0.1)
 
 
+def test_an_answer_that_never_comes(http: httpx.Client, sim: Simulator) -> None:
+    sim.script(faults=[{"kind": "hang_after"}])
+    url = sim.base_url("bridgexapi") + "/api/v1/send_sms"
+    with pytest.raises(httpx.ReadTimeout):
+        http.post(url, headers=KEY, json=SEND, timeout=0.2)
+    assert len(sim.ledger()) == 1
+    assert [entry["fault"] for entry in sim.requests()] == ["hang_after"]
+
+
+@pytest.mark.parametrize(("kind", "accepted"), [("reply", 0), ("reply_after", 1)])
+def test_an_exact_reply(http: httpx.Client, sim: Simulator, kind: str, accepted: int) -> None:
+    sim.script(faults=[{"kind": kind, "status": 418, "body": {"error": "4"}, "headers": {"X-Note": "yes"}}])
+    reply = send(http, sim)
+    assert (reply.status_code, reply.json(), reply.headers["X-Note"]) == (418, {"error": "4"}, "yes")
+    assert len(sim.ledger()) == accepted
+
+
 def test_another_identity(http: httpx.Client, sim: Simulator) -> None:
     sim.script(faults=[{"kind": "wrong_identity"}])
     reply = status(http, sim).json()
@@ -136,7 +153,7 @@ def test_latency_only_waits(http: httpx.Client, sim: Simulator) -> None:
 
 
 def test_a_rule_matches_by_provider_method_path_and_body(http: httpx.Client, sim: Simulator) -> None:
-    rule = {"kind": "500", "provider": "bridgexapi", "method": "post", "path": "send_sms$", "body": "31612345601"}
+    rule = {"kind": "500", "provider": "bridgexapi", "method": "post", "path": "send_sms$", "sent": "31612345601"}
     sim.script(faults=[rule])
     assert status(http, sim).status_code == 200
     assert send(http, sim).status_code == 200
