@@ -131,14 +131,12 @@ def _first_user(settings: Mapping[str, str]) -> None:
         return
     if code == NOBODY_YET:
         code, output = processes.capture(manage("add_user", "admin", "--role", "admin"), env=settings)
+    lines = output.strip().splitlines() or ["no reason given"]
     if code:
-        raise SetupError(f"The first sign-in could not be made: {_last_line(output)}")
+        reason = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+        raise SetupError(f"The first sign-in could not be made: {reason}")
     say("First start: sign in as admin. This is shown once; choose your own afterwards.")
-    say(f"One-time admin password: {_last_line(output)}")
-
-
-def _last_line(output: str) -> str:
-    return (output.strip().splitlines() or ["no reason given"])[-1].strip()
+    say(f"One-time admin password: {lines[-1].strip()}")
 
 
 def _start_web_and_worker(services: processes.Services, bind: Address, settings: Mapping[str, str]) -> None:
