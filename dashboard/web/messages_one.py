@@ -32,6 +32,7 @@ from providers.base import Status
 FINISHED = 286  # htmx: take this in and stop asking
 MOST_EVIDENCE = 200
 MOST_EVENTS = 1000
+UNANSWERED = timedelta(minutes=1)
 QUICK = timedelta(minutes=2)
 
 
@@ -109,6 +110,7 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "text": message.text if full or message.text is None else hide_digits(message.text),
         "text_hidden": not full,
         "extra": _extra(message, full),
+        "due": message.next_check_at is not None and message.next_check_at <= now,
         "check": asking(message, now),
         "trouble": _trouble(message, now),
         "may_retry": bool(user.roles & {"support", "ops"}),
@@ -160,6 +162,8 @@ class Asking:
 
 
 def asking(message: Message, now: datetime) -> Asking:
+    if message.wanted_at and now - message.wanted_at > UNANSWERED:
+        return Asking(False, _("Asked for, and nobody has taken it up yet. Is the worker running?"), waiting=True)
     if message.wanted_at:
         return Asking(False, _("Asking now; the answer appears here by itself."), waiting=True)
     if not (message.match_id or message.reference or message.provider_batch_id):
