@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -13,8 +15,10 @@ import phonenumbers
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 
 Problem = tuple[str, str]
+SWITCHES = {"on", "off", "true", "false", "yes", "no", "1", "0", "y", "n", "ok", "t", "f", ""}
 
 
 @register()
@@ -28,7 +32,11 @@ def settings_are_right(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 
 def _secret_key() -> Iterator[Problem]:
-    if len(settings.SECRET_KEY) < 32:
+    try:
+        long_enough = len(settings.SECRET_KEY) >= 32
+    except ImproperlyConfigured:  # Django's own way to say that it is empty
+        long_enough = False
+    if not long_enough:
         yield "it is missing or shorter than 32 characters.", "Run `make run` once, or set a long random text in .env."
 
 
@@ -60,7 +68,7 @@ def _phone_index_key() -> Iterator[Problem]:
 def _database_url() -> Iterator[Problem]:
     engine = settings.DATABASES["default"]["ENGINE"]
     if not engine.endswith(("sqlite3", "postgresql")):
-        yield f"{engine} is not supported.", "Use sqlite:///file or postgres://user:password@host/name."
+        yield "its kind of database is not supported.", "Use sqlite:///file or postgres://user:password@host/name."
 
 
 def _site_time_zone() -> Iterator[Problem]:
@@ -82,6 +90,18 @@ def _retry_cool_down() -> Iterator[Problem]:
         yield "it is not two numbers of seconds.", "Use for example 300,3600 (after a failure, after expired)."
 
 
+def _log_level() -> Iterator[Problem]:
+    if settings.LOG_LEVEL not in settings.LOG_LEVELS:
+        yield f"{settings.LOG_LEVEL!r} is not a level.", f"Use one of {', '.join(settings.LOG_LEVELS)}."
+
+
+def _switch(name: str) -> Iterator[Problem]:
+    """What is neither on nor off would silently be off."""
+    stated = os.environ.get(name, "off").strip().lower()
+    if stated not in SWITCHES:
+        yield f"{stated!r} is neither on nor off.", "Use on or off."
+
+
 def _worker_engine() -> Iterator[Problem]:
     if settings.WORKER_ENGINE != "embedded":
         yield f"{settings.WORKER_ENGINE!r} is not an engine of this version.", "Use embedded."
@@ -97,4 +117,7 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
     ("DEFAULT_REGION", _default_region),
     ("RETRY_COOL_DOWN", _retry_cool_down),
     ("WORKER_ENGINE", _worker_engine),
+    ("LOG_LEVEL", _log_level),
+    ("DEBUG", partial(_switch, "DEBUG")),
+    ("ALLOW_PRIVATE_PROVIDER_URLS", partial(_switch, "ALLOW_PRIVATE_PROVIDER_URLS")),
 )

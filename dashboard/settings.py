@@ -32,6 +32,7 @@ RETRY_COOL_DOWN: list[str] = env.list("RETRY_COOL_DOWN", default=["300", "3600"]
 ALLOW_PRIVATE_PROVIDER_URLS = env.bool("ALLOW_PRIVATE_PROVIDER_URLS", default=False)
 WORKER_ENGINE = env.str("WORKER_ENGINE", default="embedded")
 BROKER_URL = env.str("BROKER_URL", default="")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 HTTPS = PUBLIC_URL.startswith("https://")
@@ -39,10 +40,17 @@ HTTPS = PUBLIC_URL.startswith("https://")
 # ------------------------------------------------------------------------------ database
 
 
+SQLITE_SCHEMES = {"sqlite"}
+POSTGRES_SCHEMES = {"postgres", "postgresql", "psql", "pgsql"}
+
+
 def database(url: str) -> dict[str, Any]:
     """One DATABASES entry. SQLite gets WAL with full synchronisation: an answered webhook survives a power cut."""
+    scheme = url.partition(":")[0].lower()
+    if scheme not in SQLITE_SCHEMES | POSTGRES_SCHEMES:
+        return {"ENGINE": "django.db.backends.dummy"}  # `manage.py check` says what is wrong
     config: dict[str, Any] = dict(environ.Env.db_url_config(url))
-    if config["ENGINE"].endswith("sqlite3"):
+    if scheme in SQLITE_SCHEMES:
         name = Path(config["NAME"])
         config["NAME"] = str(name if name.is_absolute() else BASE_DIR / name)
         config["OPTIONS"] = {
@@ -50,7 +58,7 @@ def database(url: str) -> dict[str, Any]:
             "timeout": 5,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
         }
-    elif config["ENGINE"].endswith("postgresql"):
+    else:
         config["CONN_HEALTH_CHECKS"] = True
         config["CONN_MAX_AGE"] = 600
         # As on SQLite: a webhook that waits longer for a lock is answered 503, and the provider comes again.
@@ -203,7 +211,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "filters": {"masked": {"()": "dashboard.logs.Masked"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["masked"]}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL if LOG_LEVEL in LOG_LEVELS else "INFO"},
     "loggers": {
         # These print whole URLs, and a URL may hold a token.
         "httpx": {"level": "WARNING"},
