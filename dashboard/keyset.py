@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 Row = TypeVar("Row", bound=Model)
 
-# "o" continues with what is older than the id, "n" goes back to what is newer. Ids are written in base 36.
-_CURSOR = re.compile(r"([on])([0-9a-z]{1,13})", re.ASCII)
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_GREATEST_ID = 2**63 - 1
+# "o" continues with what is older than the id, "n" goes back to what is newer. Signed, so that nobody makes them up.
+_CURSOR = re.compile(r"([on][0-9a-f]{1,16})-([0-9a-f]{8})", re.ASCII)
 
 
 class BadCursor(ValueError):
@@ -38,10 +37,11 @@ def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
     if going == "o":
         return _older(rows, pk, size)
     found = list(rows.filter(pk__gt=pk).order_by("pk")[: size + 1])
-    if len(found) <= size:
-        return _older(rows, None, size)  # the top is reached: a whole first page
+    if not found:
+        return _older(rows, None, size)
     page = found[:size][::-1]
-    return Window(page, older=_write("o", page[-1].pk), newer=_write("n", page[0].pk))
+    newer = _write("n", page[0].pk) if len(found) > size else None
+    return Window(page, older=_write("o", page[-1].pk), newer=newer)
 
 
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
@@ -71,15 +71,15 @@ def _older(rows: QuerySet[Row], pk: int | None, size: int) -> Window[Row]:
 
 def _read(cursor: str) -> tuple[str, int]:
     match = _CURSOR.fullmatch(cursor)
-    pk = int(match[2], 36) if match else 0
-    if match is None or pk > _GREATEST_ID:
+    if match is None or not constant_time_compare(match[2], _signature(match[1])):
         raise BadCursor("This is not a place in the list.")
-    return match[1], pk
+    return match[1][0], int(match[1][1:], 16)
 
 
 def _write(going: str, pk: int) -> str:
-    digits = ""
-    while pk:
-        pk, digit = divmod(pk, 36)
-        digits = _DIGITS[digit] + digits
-    return going + (digits or "0")
+    place = f"{going}{pk:x}"
+    return f"{place}-{_signature(place)}"
+
+
+def _signature(place: str) -> str:
+    return salted_hmac("dashboard.keyset", place).hexdigest()[:8]

@@ -39,7 +39,7 @@ class BatchFilter(Form):
     account = AccountChoice(required=False, label=gettext_lazy("Account"))
     name = forms.CharField(
         required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Name"),
-        help_text=gettext_lazy("A part of its name or of the provider's id"),
+        help_text=gettext_lazy("Part of the name or of the provider’s id"),
     )  # fmt: skip
 
     def apply(self, batches: QuerySet[Batch]) -> QuerySet[Batch]:

@@ -16,15 +16,13 @@ PLACE = ("cursor", "live", "v")  # where one is in a list, not what it shows
 
 
 class AccountChoice(forms.ChoiceField):
-    """An account by its slug, "" for all. The accounts are read once for each form."""
+    """An account by its slug, "" for all. Every form copies its fields: that is when the accounts are read, once."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(choices=account_choices, **options)
-
-
-def account_choices() -> list[tuple[str, Any]]:
-    accounts = Account.objects.only("slug", "label")
-    return [("", gettext_lazy("All")), *((account.slug, account.name) for account in accounts)]
+    def __deepcopy__(self, memo: dict[int, Any]) -> AccountChoice:
+        copy = super().__deepcopy__(memo)
+        accounts = Account.objects.only("slug", "label")
+        copy.choices = [("", gettext_lazy("All")), *((account.slug, account.name) for account in accounts)]
+        return copy
 
 
 @dataclass(frozen=True, slots=True)

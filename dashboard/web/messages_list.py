@@ -91,7 +91,8 @@ class MessageFilter(Form):
         words = {name: _("yes") for name in ("overdue", "conflict")}
         for name in ("status", "bucket", "account"):
             choices = dict(self.fields[name].choices)  # type: ignore[attr-defined]
-            words[name] = str(choices.get(given.get(name, ""), self.data.get(name, "")))
+            typed = str(self.data.get(name, ""))
+            words[name] = str(choices.get(typed, typed))
         if str(given.get("batch", "")).startswith("id:"):
             words["batch"] = Batch.objects.values_list("name", flat=True).get(pk=int(given["batch"][3:]))
         return words
@@ -108,7 +109,8 @@ def messages(request: HttpRequest) -> HttpResponse:
         return render(request, "messages_phone.html", status=400)
     form = MessageFilter(request.GET)
     found = form.apply()
-    status, problem, shown = 200, "", Window[Message]([])
+    status, problem = 200, ""
+    shown: Window[Message] = Window([])
     if found is not None:
         try:
             shown = window(found.select_related("account", "recipient", "batch"), request.GET.get("cursor", ""), PAGE)
