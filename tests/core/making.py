@@ -1,0 +1,164 @@
+"""What the tests of the core make: accounts, registered sends, webhooks, answers to polling, and what came of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from django.db import transaction
+
+from dashboard.domain.lifecycle import effective, fold
+from dashboard.ingest.events import said
+from dashboard.ingest.evidence import evidence
+from dashboard.ingest.items import Item
+from dashboard.ingest.record import record
+from dashboard.ingest.register import Send, register
+from dashboard.ingest.reread import context_of
+from dashboard.ingest.webhook import authentic, keep
+from dashboard.models import Account, Event, Message, User
+from dashboard.models.messages import Source
+from dashboard.story import story
+from providers.base import Reply, Report, Status, Target, read
+
+T0 = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+_numbers = count(1)
+
+
+def account(key: str, slug: str = "", **fields: Any) -> Account:
+    return Account.make(slug=slug or key.replace("_", "-"), provider_key=key, **fields)
+
+
+def send(provider_id: str, to: str = "254712345678", **fields: Any) -> Send:
+    return Send(provider_message_id=provider_id, to=to, **fields)
+
+
+def message(of: Account, provider_id: str = "", **fields: Any) -> Message:
+    """A registered send, sent at T0 unless said otherwise."""
+    one = send(provider_id or f"m-{next(_numbers)}", **{"sent_at": T0, **fields})
+    (done,) = register(of, [one], Source.API)
+    assert done.message_id is not None
+    return Message.objects.get(pk=done.message_id)
+
+
+def unsent(of: Account, root: Message, reference: str = "r1") -> Message:
+    """A text of ours that has not been answered yet: it has a reference and no provider's id."""
+    return Message.objects.create(
+        account=of, recipient=root.recipient, root=root, batch=root.batch, reference=reference, text="Hello",
+        sent_at=T0, created_at=T0,
+    )  # fmt: skip
+
+
+def person() -> User:
+    return User.objects.create_user(f"p{next(_numbers)}", password="a long password", ops=True)
+
+
+def says(key: str, provider_id: str, word: str, **more: Any) -> dict[str, Any]:
+    """The least a provider says about one message: its webhook, or its reply to the question about it."""
+    match key:
+        case "bridgexapi":
+            return {"bx_message_id": provider_id, "status": word, "error": None, **more}
+        case "bsg":
+            return {"error": 0, "id": provider_id, "status": word, **more}
+        case "roycetalk":
+            return {"message_id": provider_id, "status": word, **more}
+        case "smsbat":
+            return {"messageId": provider_id, "deliverystatus": word, **more}
+        case _:
+            return {"message_id": provider_id, "id": provider_id, "status": word, **more}
+
+
+def body_of(payload: Any) -> bytes:
+    return payload if isinstance(payload, bytes) else json.dumps(payload, default=float).encode()
+
+
+def token_of(of: Account) -> str:
+    return of.webhook_url.rstrip("/").rpartition("/")[2]
+
+
+def webhook(of: Account, payload: Any, **headers: str) -> None:
+    """Through the door's own steps, without HTTP."""
+    keep(authentic(token_of(of), body_of(payload), {"content-type": "application/json", **headers}))
+
+
+def answer(to: Message, payload: Any, *, at: datetime | None = None, call: str = "status", status: int = 200) -> Item:
+    """What the worker records after asking about one message."""
+    asked = Target(id=to.provider_message_id, to=to.recipient.digits)
+    body = body_of(payload)
+    report = read(to.account.provider.report, call, Reply(status=status, body=body).json(), asked)
+    return heard(to, report, at=at, call=call, body=body, asked=asked)
+
+
+def heard(
+    to: Message, report: Report, *, at: datetime | None = None, call: str = "status", body: bytes = b"{}",
+    asked: Target | None = None,
+) -> Item:  # fmt: skip
+    when = at or T0 + timedelta(minutes=1)
+    context = {"asked": context_of(asked)} if asked else {}
+    kept = evidence(to.account, call, body, when, http_status=200, context=context)
+    return Item(
+        account=to.account, source=Source.POLL, report=report, evidence=kept, received_at=when, message_id=to.pk,
+        asked=asked, answered=True,
+    )  # fmt: skip
+
+
+def poll(to: Message, payload: Any, *, at: datetime | None = None) -> Message:
+    record([answer(to, payload, at=at)])
+    return fresh(to)
+
+
+def fresh(one: Message) -> Message:
+    return Message.objects.select_related("account", "recipient", "root").get(pk=one.pk)
+
+
+def state(one: Message) -> tuple[Any, ...]:
+    """Everything the state is."""
+    row = fresh(one)
+    return (
+        row.status, row.attempt, row.provider_status, row.negatives, row.not_sent, row.reported, row.conflict,
+        row.effective,
+    )  # fmt: skip
+
+
+def lines(one: Message) -> list[tuple[Any, ...]]:
+    """The timeline but for our own clock and how often each line was heard."""
+    entries = story(Event.objects.filter(message=one))
+    return [(e.attempt, e.part, e.word, e.status, e.at_raw, e.detail, sorted(e.sources)) for e in entries]
+
+
+def counts(one: Message) -> dict[str, int]:
+    return {entry.word: entry.count for entry in story(Event.objects.filter(message=one))}
+
+
+def events(one: Message) -> list[tuple[Any, ...]]:
+    """The stored facts but for ids and our own clock."""
+    rows = Event.objects.filter(message=one)
+    return sorted(
+        (e.key, e.status or "", e.word, e.note, e.detail, e.attempt, e.part, e.at_raw, str(e.at), e.zone, e.sources,
+         e.count)
+        for e in rows
+    )  # fmt: skip
+
+
+def assert_row_is_its_fold() -> None:
+    """What each row says is what its stored events fold to, in whatever order; and a root counts as its tree does."""
+    folded = {
+        row.pk: fold(said(event) for event in Event.objects.filter(message=row).order_by("-pk"))
+        for row in Message.objects.all()
+    }
+    for row in Message.objects.all():
+        assert row.state == folded[row.pk], row.pk
+        assert row.conflict == folded[row.pk].conflict
+        again = [(pk, folded[pk]) for pk in Message.objects.filter(root=row).values_list("pk", flat=True)]
+        assert Status(row.effective) is effective(folded[row.pk], again)
+
+
+@contextlib.contextmanager
+def undone() -> Iterator[None]:
+    """One example of many: what it wrote is taken back."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
