@@ -36,7 +36,7 @@ def ensure(*locks: str) -> None:
         wanted = {"python": sys.version.split()[0], "folder": str(ROOT)}
         have = _read_stamp()
         if not PYTHON.exists() or any(have.get(key, value) != value for key, value in wanted.items()):
-            _make_venv()
+            make_venv()
             have = {}
         for lock in locks:
             digest = hashlib.sha256((ROOT / f"{lock}.txt").read_bytes()).hexdigest()
@@ -108,7 +108,7 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _make_venv() -> None:
+def make_venv() -> None:
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         system.need({f"python{sys.version_info.major}.{sys.version_info.minor}-venv": "Python's venv module"})
     say("Making .venv ...")

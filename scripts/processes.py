@@ -29,9 +29,10 @@ class Stopped(Exception):  # noqa: N818 - somebody's wish, no error
 
 def listen_for_signals() -> None:
     """Handlers only take a note; the loops below act on it, so a signal never interrupts half a step."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays in force
-            signal.signal(number, _note)
+    signal.signal(signal.SIGINT, _note)  # also where a shell's `&` had it ignored
+    signal.signal(signal.SIGTERM, _note)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup stays in force
+        signal.signal(signal.SIGHUP, _note)
 
 
 def _note(number: int, _frame: FrameType | None) -> None:

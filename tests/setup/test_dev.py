@@ -216,6 +216,13 @@ def test_another_user_than_root_is_told_which_packages_to_install(monkeypatch: p
         system.need({"postgresql": "PostgreSQL", "chromium": "Chromium"})
 
 
+def test_a_python_without_venv_is_told_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(system.os, "geteuid", lambda: 1000)
+    with pytest.raises(SetupError, match=r"Missing: Python's venv module. .*: apt-get install python3\.\d+-venv"):
+        install.make_venv()
+
+
 def test_a_process_that_ends_takes_the_others_with_it_and_is_named() -> None:
     with processes.Services() as services:
         web = services.start("web", ["sleep", "60"])
