@@ -89,7 +89,9 @@ class Simulator:
     def stop(self) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
+            self._thread.join(timeout=30)
+            if self._thread.is_alive():
+                raise RuntimeError("The simulator does not stop.")
 
     def __enter__(self) -> Simulator:
         return self.start()

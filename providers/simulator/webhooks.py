@@ -60,6 +60,7 @@ class Post:
     url: str
     notice: Notice
     attempt: int = 0
+    beside: bool = False  # does not wait for the message's earlier ones to be answered
 
 
 class Follow(NamedTuple):
@@ -77,6 +78,7 @@ class Webhooks:
         self._wake = asyncio.Event()
         self._room = asyncio.Semaphore(32)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last: dict[tuple[str, str], asyncio.Task[None]] = {}  # of each message, so that they keep their order
         world.on_follow = self.follow
 
     # -- what is due
@@ -127,9 +129,16 @@ class Webhooks:
                 self._announce(message, event)
                 self.follow(message)
             return
-        task = asyncio.create_task(self._try(item))
+        key = (item.provider, item.message_id)
+        task = asyncio.create_task(self._try(item, None if item.beside else self._last.get(key)))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._last[key] = task
+        task.add_done_callback(lambda done: self._forget(key, done))
+
+    def _forget(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._last.get(key) is task:
+            del self._last[key]
 
     # -- saying it
 
@@ -153,7 +162,7 @@ class Webhooks:
             self._push((later[0] if later else due) + 1, post_)
         elif rule.kind == "webhook_duplicate":
             for _ in range(1 + int(rule.fields.get("copies", 1))):
-                self._push(due, post_)
+                self._push(due, replace(post_, beside=True))
         elif rule.kind == "webhook_garbage":
             body = str(rule.fields.get("body", notice.body[: len(notice.body) // 2].decode(errors="ignore")))
             self._push(due, replace(post_, notice=Notice(body.encode(), notice.headers)))
@@ -170,7 +179,9 @@ class Webhooks:
                 return rule
         return None
 
-    async def _try(self, post_: Post) -> None:
+    async def _try(self, post_: Post, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
         async with self._room:
             status, error = await self.send(post_.url, post_.notice)
         self._log(post_, status, error)

@@ -162,6 +162,15 @@ def test_messages_under_way_are_told_to_a_new_webhook(sim: Simulator, inbox: Inb
     assert json.loads(inbox.next().body)["status"] == "delivered"
 
 
+def test_reports_about_one_message_keep_their_order(sim: Simulator, inbox: Inbox) -> None:
+    numbers = [f"+2547123456{n:02}" for n in range(20)]
+    ids = [sim.add("roycetalk", number, callback_url=inbox.url) for number in numbers]
+    sim.advance(60)
+    heard = [json.loads(inbox.next().body) for _ in range(40)]
+    for message_id in ids:
+        assert [body["status"] for body in heard if body["message_id"] == message_id] == ["sent", "delivered"]
+
+
 def test_duplicates(sim: Simulator, inbox: Inbox) -> None:
     sim.script(faults=[{"kind": "webhook_duplicate", "copies": 2}])
     esms(sim, inbox)

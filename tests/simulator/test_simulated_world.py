@@ -82,10 +82,11 @@ def test_the_clock_runs_faster() -> None:
         assert sim.now() == sim.now()
 
 
-def test_speed_delivers_webhooks_without_a_push(http: httpx.Client) -> None:
-    with Simulator(speed=1000) as sim:
-        sim.add("roycetalk", "+254712345600", callback_url="http://127.0.0.1:9/")
-        assert posted(sim, 1)
+def test_speed_posts_webhooks_and_stopping_in_their_midst_ends_everything() -> None:
+    for _ in range(30):
+        with Simulator(speed=1000) as sim:
+            sim.add("roycetalk", "+254712345600", callback_url="http://127.0.0.1:9/")
+            assert posted(sim, 1)
 
 
 @pytest.fixture
