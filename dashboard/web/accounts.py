@@ -98,10 +98,10 @@ def _webhook_url(account: Account) -> str:
 @roles("admin")
 @require_http_methods(["GET", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    form = NewAccountForm(request.POST or None)
+    form = NewAccountForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
-        made = _save(request, form, given["slug"], "account.added", given | {"rate": given["rate"] or None})
+        made = _save(request, form, given["slug"], "account.added", given)
         if made:
             messages.success(request, _("The account was added. Now give it its credentials."))
             return redirect("account-credentials", made.slug)
@@ -163,7 +163,7 @@ def _save(
 def credentials(request: HttpRequest, slug: str) -> HttpResponse:
     """Replace all credentials. What is stored is shown nowhere, not even its last letters."""
     found = get_object_or_404(Account, slug=slug)
-    form = CredentialsForm(found.provider.credentials, request.POST or None)
+    form = CredentialsForm(found.provider.credentials, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
