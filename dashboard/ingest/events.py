@@ -41,13 +41,15 @@ def event_key(message_pk: int, word: str, attempt: int, part: str, at_raw: str, 
 
 def entries_of(item: Item, message: Message) -> Sequence[Entry]:
     """What the item says about this message; one note instead if it speaks of another one."""
-    report, asked = item.report, item.asked
-    provider = item.account.provider
-    if asked is None or asked.id is None or report.id is None:
-        return report.entries
-    if provider.normalise_id(report.id) == provider.normalise_id(asked.id):
-        return report.entries
+    if not speaks_of_another(item):
+        return item.report.entries
     return (note("other_id", "other id", "The provider answered about another message; nothing was taken from it."),)
+
+
+def speaks_of_another(item: Item) -> bool:
+    """Whether this is an answer about another id than the one that was asked about."""
+    asked, about, normal = item.asked, item.report.id, item.account.provider.normalise_id
+    return asked is not None and asked.id is not None and about is not None and normal(about) != normal(asked.id)
 
 
 def events_of(item: Item, message: Message) -> list[Event]:

@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from dashboard.domain import schedule
 from dashboard.domain.lifecycle import FINALS, PENDING, UNRESOLVED, State, effective, fold
-from dashboard.ingest.events import events_of, said, upsert
+from dashboard.ingest.events import events_of, said, speaks_of_another, upsert
 from dashboard.ingest.evidence import digest
 from dashboard.ingest.items import DEADLINE, Item, ours
 from dashboard.ingest.locks import lock_ids
@@ -161,6 +161,11 @@ def _store_evidence(by_message: dict[int, list[Item]], messages: dict[int, Messa
                 if said_before == message.answer_sha256:
                     item.evidence = None
                     continue
+            if speaks_of_another(item):  # what it says is not for this message's page
+                item.evidence.problem = "The provider answered about another message."
+                kept.append(item.evidence)
+                item.evidence = None
+                continue
             item.evidence.message = message
             if message.own_retries:
                 item.evidence.context["own_retries"] = message.own_retries
@@ -176,9 +181,11 @@ def _absorb(message: Message, items: Sequence[Item]) -> list[Event]:
         new = events_of(item, message)
         events += new
         message.state = fold(map(said, new), message.state)
-        _fill(message, item)
-        _settle_ask(message, item)
-        if item.answered and _gave_up(message, item.received_at):
+        heard = not speaks_of_another(item)
+        if heard:
+            _fill(message, item)
+        _settle_ask(message, item, answered=heard and item.answered)
+        if heard and item.answered and _gave_up(message, item.received_at):
             entry = ours(DEADLINE, Status.UNKNOWN, attempt=message.attempt, detail="No report came by the deadline.")
             own = Item(
                 account=item.account, source=Source.WORKER, report=Report(entries=(entry,)), by_provider=False,
@@ -222,11 +229,12 @@ def _fill(message: Message, item: Item) -> None:
         message.match_id = item.account.provider.normalise_id(report.id)
 
 
-def _settle_ask(message: Message, item: Item) -> None:
+def _settle_ask(message: Message, item: Item, *, answered: bool) -> None:
     if item.lease and message.lease == item.lease:
         message.lease, message.lease_until = "", None
-    if item.answered:
-        message.asked += 1
+    if item.lease or answered:
+        message.asked += 1  # also what could not be read makes the next ask a later one
+    if answered:
         message.asked_at = item.received_at
         message.wanted_at = None
         message.unconfirmed = False

@@ -126,7 +126,7 @@ class Message(models.Model):
     wanted_at = models.DateTimeField(null=True, blank=True)  # somebody waits for the answer: taken first
     lease = models.CharField(max_length=32, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
-    asked = models.PositiveIntegerField(default=0)  # answered asks
+    asked = models.PositiveIntegerField(default=0)  # asks that were made: the back-off grows with them
     asked_at = models.DateTimeField(null=True, blank=True)
     answer_sha256 = models.CharField(max_length=64, blank=True)  # of the last answer: only changes are kept
 

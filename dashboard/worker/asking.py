@@ -9,16 +9,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from aiolimiter import AsyncLimiter
 from django.utils import timezone
 
 from dashboard.models import Account
-from providers.base import Ask, Page, ProviderError, Reply, Report, Target, read
+from providers.base import Ask, Page, Provider, ProviderError, Reply, Report, Request, Target, read, tried
 from providers.http import Caller
 
 MOST_PAGES = 200
+BREAKER = 5  # unreachable so often in a row: stop, and try one request a minute
+PROBE_AFTER = 60.0
 PAUSE = {"credentials": 600.0, "throttled": 30.0}  # seconds, where the provider says nothing
 
 
@@ -27,6 +30,13 @@ def pause_for(error: ProviderError) -> float | None:
     if error.code not in PAUSE:
         return None
     return PAUSE[error.code] if error.retry_after is None else max(error.retry_after, 1.0)
+
+
+class Withheld(ProviderError):
+    """Nothing was asked, because the account is to be left alone for now."""
+
+    def __init__(self, why: ProviderError) -> None:
+        super().__init__(why.code, why.message, retry_after=why.retry_after, written=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +77,40 @@ class Lane:
     learned: set[str] = field(default_factory=set)  # calls found unsupported since the last look at the database
     trouble: ProviderError | None = None  # concerns the whole account: nothing more is asked until `quiet_until`
     quiet_until: datetime | None = None
-    in_flight: int = 0  # messages claimed and not yet written
+    in_flight: int = 0  # messages, batches and retries claimed and not yet written
+    misses: int = 0  # unreachable so often in a row
     probing: bool = False
 
-    async def call(self, caller: Caller, ask: Ask) -> Reply:
-        """One paced request. Raises ProviderError for a reply that is wrong as a whole."""
+    async def call(self, caller: Caller, call: str, request: Request) -> tuple[Reply | None, ProviderError | None]:
+        """One paced request: the reply if there was one, and what is wrong with it as a whole."""
         async with self.slots, self.limiter:
             if self.trouble is not None:
-                raise self.trouble
+                return None, Withheld(self.trouble)
+            reply: Reply | None = None
             try:
-                reply = await caller.call(self.account.provider, self.account.url, self.credentials, ask.request)
-                error = self.account.provider.error(ask.call, reply)
+                reply = await caller.call(self.account.provider, self.account.url, self.credentials, request)
+                error = self.account.provider.error(call, reply)
             except ProviderError as raised:
                 error = raised
-            if error is not None:
-                self.heed(error)
-                raise error
-            return reply
+            self.heed(error)
+            return reply, error
 
-    def heed(self, error: ProviderError) -> None:
+    def heed(self, error: ProviderError | None) -> None:
         """Trouble of the whole account stops its lane at once, before the database knows."""
-        if (seconds := pause_for(error)) is not None:
-            self.trouble, self.quiet_until = error, timezone.now() + timedelta(seconds=seconds)
+        self.misses = self.misses + 1 if error is not None and error.code == "unreachable" else 0
+        seconds = PROBE_AFTER if self.misses >= BREAKER else pause_for(error) if error is not None else None
+        if seconds is None:
+            return
+        until = timezone.now() + timedelta(seconds=seconds)
+        if self.quiet_until is None or until > self.quiet_until:
+            self.trouble, self.quiet_until = error, until
+
+    def forget_trouble(self) -> None:
+        """New credentials, or a test that succeeded: whatever it was, it is mended. Only a wait we were told to keep
+        is kept."""
+        if self.trouble is not None and self.trouble.code != "throttled":
+            self.trouble = self.quiet_until = None
+        self.misses = 0
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether nothing may be asked yet."""
@@ -109,7 +131,7 @@ async def ask_all(caller: Caller, lane: Lane, dues: Sequence[Due]) -> list[Answe
     spent: set[tuple[str, int]] = set()
     silent: set[str] = set()  # calls about many that did not mention everybody: the rest is asked about singly
     while left:
-        asks = provider.asks([due.target for due in left.values()], frozenset(lane.without | silent))
+        asks = _asks(provider, [due.target for due in left.values()], frozenset(lane.without | silent))
         planned = [(ask, _meant(ask, left)) for ask in asks]
         tries = {(ask.call, due.pk) for ask, meant in planned for due in meant}
         if tries <= spent:
@@ -119,6 +141,14 @@ async def ask_all(caller: Caller, lane: Lane, dues: Sequence[Due]) -> list[Answe
             answers += [answer for answer in found if left.pop(answer.due.pk, None)]
         silent |= {ask.call for ask, meant in planned if any(due.pk in left for due in meant)}
     return answers + [_unasked(due) for due in left.values()]
+
+
+def _asks(provider: Provider, targets: Sequence[Target], without: frozenset[str]) -> list[Ask]:
+    """A message whose id or batch cannot be put into an address spoils only itself."""
+    asks, error = tried(lambda: provider.asks(targets, without))
+    if error is None:
+        return asks or []
+    return [ask for target in targets for ask in tried(partial(provider.asks, [target], without))[0] or []]
 
 
 def _meant(ask: Ask, left: dict[int, Due]) -> list[Due]:
@@ -137,27 +167,35 @@ async def _ask(caller: Caller, lane: Lane, ask: Ask, meant: list[Due]) -> list[A
     answers: list[Answer] = []
     waiting = {due.pk: due for due in meant}
     page: Page | None = None
+    found: list[Answer] = []
     for _ in range(MOST_PAGES):
-        reply: Reply | None = None
-        try:
-            reply = await lane.call(caller, ask)
-            page = read(lane.account.provider.split, ask, reply.json())
-            found = _sort(lane, ask, page, reply, waiting)
-        except ProviderError as error:
-            if error.code == "unsupported":
-                lane.missing(ask.call)
-                return answers
+        reply, error = await lane.call(caller, ask.call, ask.request)
+        if reply is not None and error is None:
+            try:
+                page = read(lane.account.provider.split, ask, reply.json())
+                found = _sort(lane, ask, page, reply, waiting)
+            except ProviderError as unreadable:
+                error = unreadable
+        if error is not None and error.code == "unsupported":
+            lane.missing(ask.call)
+            return answers
+        if error is not None:
+            many = any(len(meant) > 1 or not _has_name(due.target) for due in meant)
             return answers + [
-                Answer(due=due, call=ask.call, at=timezone.now(), error=error, reply=reply, many=len(meant) > 1)
+                Answer(due=due, call=ask.call, at=timezone.now(), error=error, reply=reply, many=many)
                 for due in waiting.values()
             ]
         for answer in found:
             waiting.pop(answer.due.pk, None)
         answers += found
-        if not waiting or page.more is None:
+        if not waiting or page is None or page.more is None:
             break
         ask = page.more
     return answers
+
+
+def _has_name(target: Target) -> bool:
+    return target.id is not None or target.reference != ""
 
 
 def _sort(lane: Lane, ask: Ask, page: Page, reply: Reply, waiting: dict[int, Due]) -> list[Answer]:
@@ -165,7 +203,7 @@ def _sort(lane: Lane, ask: Ask, page: Page, reply: Reply, waiting: dict[int, Due
     provider, at = lane.account.provider, timezone.now()
     if len(ask.targets) == 1 and len(waiting) == 1 and len(page.items) == 1 and page.items[0] is not None:
         (due,) = waiting.values()
-        if due.target.id is not None or due.target.reference:
+        if _has_name(due.target):
             report = read(provider.report, ask.call, page.items[0], due.target)
             return [Answer(due=due, call=ask.call, at=at, report=report, reply=reply)]
     by_id = {provider.normalise_id(due.target.id): due for due in waiting.values() if due.target.id}

@@ -43,13 +43,12 @@ async def ask_summary(caller: Caller, lane: Lane, batch_id: str) -> Summary | No
     """The provider's counters; None if it cannot tell. Raises ProviderError."""
     provider = lane.account.provider
     while (ask := provider.summary_ask(batch_id, frozenset(lane.without))) is not None:
-        try:
-            reply = await lane.call(caller, ask)
+        reply, error = await lane.call(caller, ask.call, ask.request)
+        if reply is not None and error is None:
             return read(provider.summary_of, reply.json())
-        except ProviderError as error:
-            if error.code != "unsupported" or ask.call in lane.without:
-                raise
-            lane.missing(ask.call)
+        if error is None or error.code != "unsupported" or ask.call in lane.without:
+            raise error or ProviderError("unreachable", "Nothing was answered.")
+        lane.missing(ask.call)
     return None
 
 
@@ -62,13 +61,12 @@ async def ask_listing(caller: Caller, lane: Lane, batch_id: str) -> Listed | Non
     listed = Listed(call=ask.call)
     seen: set[str] = set()
     for _ in range(MOST_PAGES):
-        try:
-            reply = await lane.call(caller, ask)
-        except ProviderError as error:
-            if error.code == "unsupported":
-                lane.missing(ask.call)
-                return None
-            raise
+        reply, error = await lane.call(caller, ask.call, ask.request)
+        if error is not None and error.code == "unsupported":
+            lane.missing(ask.call)
+            return None
+        if reply is None or error is not None:
+            raise error or ProviderError("unreachable", "Nothing was answered.")
         page = read(provider.split, ask, reply.json())
         for item in page.items:
             report = read(provider.report, ask.call, item, None)
@@ -85,9 +83,9 @@ async def ask_listing(caller: Caller, lane: Lane, batch_id: str) -> Listed | Non
 # ------------------------------------------------------------------------------ storing (database thread)
 
 
-def claim_batches(account: Account, now: datetime, most: int) -> list[Batch]:
+def claim_batches(account: Account, now: datetime, most: int, due_by: datetime | None = None) -> list[Batch]:
     """Batches whose counters or listing are due, leased to us."""
-    due = Q(next_report_at__lte=now) | Q(next_listing_at__lte=now)
+    due = Q(next_report_at__lte=due_by or now) | Q(next_listing_at__lte=due_by or now)
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     wanted = list(Batch.objects.filter(due, free, account=account).exclude(provider_batch_id="").order_by("-pk")[:most])
     return [batch for batch in wanted if Batch.objects.filter(free, pk=batch.pk).update(lease_until=now + LEASE) == 1]

@@ -19,8 +19,8 @@ from dashboard import vault
 from dashboard.ingest.orphans import sweep
 from dashboard.models import Account, Batch
 from dashboard.models.accounts import UNSUPPORTED_FOR
-from dashboard.worker import batches, probing, sending, store
-from dashboard.worker.asking import Answer, Due, Lane, ask_all
+from dashboard.worker import batches, doubts, probing, sending, store
+from dashboard.worker.asking import BREAKER, Answer, Due, Lane, ask_all
 from providers.base import ProviderError
 from providers.http import Caller
 
@@ -55,10 +55,11 @@ class Worker:
         """Work until stopped; with `once` until nothing is due. Never raises for a provider's trouble."""
         async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS, transport=self._transport) as caller:
             writer = asyncio.create_task(self._write_answers())
+            due_by = timezone.now() if once else None  # what becomes due meanwhile is for the next time
             try:
                 while not self._stopping.is_set():
-                    busy = await self._tick(caller)
-                    if once and not busy and not self._tasks and self._answers.empty():
+                    busy = await self._tick(caller, due_by)
+                    if once and not busy and not self._is_at_work():
                         break
                     await self._pause(0.02 if once else TICK)
             finally:
@@ -68,6 +69,9 @@ class Worker:
                 await asyncio.gather(writer, return_exceptions=True)
                 await self._db(connections.close_all)
                 self._database.shutdown()
+
+    def _is_at_work(self) -> bool:
+        return bool(self._tasks) or any(lane.in_flight for lane in self._lanes.values())
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -96,7 +100,7 @@ class Worker:
 
     # -- one look at what is due
 
-    async def _tick(self, caller: Caller) -> bool:
+    async def _tick(self, caller: Caller, due_by: datetime | None) -> bool:
         """Start what is due and affordable; True if there was anything."""
         now = timezone.now()
         accounts = await self._sure(_accounts)
@@ -112,33 +116,51 @@ class Worker:
                 busy = True
             paused = account.paused_until is not None and account.paused_until > now
             if account.enabled and not paused and not lane.is_quiet(now):
-                busy |= await self._serve(caller, lane, account, now)
+                busy |= await self._serve(caller, lane, account, due_by)
         return busy
 
     def _housekeeping(self, now: datetime) -> None:
         sending.give_up(now)
+        doubts.settle(now)
         if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
             sweep(now)
 
-    async def _serve(self, caller: Caller, lane: Lane, account: Account, now: datetime) -> bool:
-        room = self._room(lane, account)
-        if room <= 0:
-            return bool(lane.in_flight)
-        jobs = await self._sure(sending.claim_retries, account, now, min(room, 20)) or []
-        for job in jobs:
+    async def _serve(self, caller: Caller, lane: Lane, account: Account, due_by: datetime | None) -> bool:
+        """Claim what the account has room for, and start it. True if there was anything."""
+        before = lane.in_flight
+        kinds = [self._serve_retries, self._serve_batches, self._serve_messages]
+        if account.failures >= BREAKER:
+            kinds.reverse()  # a question shows whether it is back; a text should not
+        for serve in kinds:
+            if (room := self._room(lane, account)) > 0:
+                await serve(caller, lane, account, room, due_by)
+        return lane.in_flight > before
+
+    async def _serve_retries(
+        self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
+    ) -> None:
+        for job in await self._sure(sending.claim_retries, account, timezone.now(), min(room, 20)) or []:
+            lane.in_flight += 1
             self._start(self._send(caller, lane, job))
-        found = await self._sure(batches.claim_batches, account, now, 5) or []
-        for batch in found:
+
+    async def _serve_batches(
+        self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
+    ) -> None:
+        for batch in await self._sure(batches.claim_batches, account, timezone.now(), min(room, 5), due_by) or []:
+            lane.in_flight += 1
             self._start(self._batch(caller, lane, batch))
-        dues = await self._sure(store.claim, account, now, room) or []
+
+    async def _serve_messages(
+        self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
+    ) -> None:
+        dues = await self._sure(store.claim, account, timezone.now(), room, due_by) or []
         if dues:
             lane.in_flight += len(dues)
             self._start(self._ask(caller, lane, dues))
-        return bool(jobs or found or dues)
 
     def _room(self, lane: Lane, account: Account) -> int:
-        if account.failures >= store.BREAKER:
+        if account.failures >= BREAKER:
             return 0 if lane.in_flight else 1  # one probe shows whether it is back
         return max(min(500, int(account.rate * AHEAD)), 1) - lane.in_flight
 
@@ -150,10 +172,12 @@ class Worker:
             limiter = AsyncLimiter(max(account.rate, 1.0), max(1.0, 1.0 / account.rate))
             lane = Lane(account, {}, limiter, asyncio.Semaphore(AT_ONCE), set(account.without(now)))
             self._lanes[account.pk] = lane
-        if lane.account.sealed_credentials != account.sealed_credentials or not lane.credentials:
+        moved = (lane.account.sealed_credentials, lane.account.url) != (account.sealed_credentials, account.url)
+        if moved:
+            lane.forget_trouble()
+        if moved or not lane.credentials:
             lane.credentials = _credentials(account)
-        if not lane.in_flight:
-            lane.without = set(account.without(now)) | lane.learned
+        lane.without = set(account.without(now)) | lane.learned
         lane.account = account
         return lane
 
@@ -205,17 +229,19 @@ class Worker:
                 lane.in_flight -= len(part)
 
     async def _send(self, caller: Caller, lane: Lane, job: sending.Job) -> None:
-        result = await sending.send(caller, lane, job)
-        while True:  # the answer to a send is not given up: without it the outcome is unknown
-            try:
-                await self._db(sending.save_result, result)
-                break
-            except (DatabaseError, InterfaceError):
-                log.exception("The answer to a send cannot be stored yet.")
-                await asyncio.sleep(1.0)
-        if result.error is not None:
-            lane.heed(result.error)
-            await self._sure(store.note_health, lane.account, success=False, errors=[result.error])
+        try:
+            result = await sending.send(caller, lane, job)
+            while True:  # the answer to a send is not given up: without it the outcome is unknown
+                try:
+                    await self._db(sending.save_result, result)
+                    break
+                except (DatabaseError, InterfaceError):
+                    log.exception("The answer to a send cannot be stored yet.")
+                    await asyncio.sleep(1.0)
+            if result.error is not None:
+                await self._sure(store.note_health, lane.account, success=False, errors=[result.error])
+        finally:
+            lane.in_flight -= 1
 
     async def _batch(self, caller: Caller, lane: Lane, batch: Batch) -> None:
         now = timezone.now()
@@ -233,10 +259,14 @@ class Worker:
         except Exception:
             log.exception("A batch of %s could not be asked about.", lane.account.slug)
             await self._sure(batches.postpone_batch, batch, now + timedelta(seconds=300))
+        finally:
+            lane.in_flight -= 1
 
     async def _probe(self, caller: Caller, lane: Lane, account: Account) -> None:
         try:
             ok, text = await probing.probe(caller, lane)
+            if ok:
+                lane.forget_trouble()
             await self._sure(probing.save, account, ok, text)
         finally:
             lane.probing = False

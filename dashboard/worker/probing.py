@@ -13,6 +13,9 @@ from providers.http import Caller
 async def probe(caller: Caller, lane: Lane) -> tuple[bool | None, str]:
     """(True, what it said), (False, what is wrong), or (None, why it cannot be tested)."""
     provider = lane.account.provider
+    account = lane.account
+    if account.pause_reason == "throttled" and account.paused_until and account.paused_until > timezone.now():
+        return None, f"The provider asked us to be quiet until {account.paused_until:%H:%M:%S %Z}. Test it then."
     ask = provider.probe_ask()
     try:
         # Not through the lane's own call: a test is made because the account is in trouble.
@@ -31,6 +34,8 @@ async def probe(caller: Caller, lane: Lane) -> tuple[bool | None, str]:
 def save(account: Account, ok: bool | None, text: str) -> None:
     now = timezone.now()
     changes: dict[str, object] = {"test_wanted_at": None, "tested_at": now, "test_ok": ok, "test_result": text[:500]}
+    mine = Account.objects.filter(pk=account.pk)
     if ok:
-        changes |= {"last_success_at": now, "failures": 0, "paused_until": None, "pause_reason": ""}
-    Account.objects.filter(pk=account.pk).update(**changes)
+        changes |= {"last_success_at": now, "failures": 0}
+        mine.exclude(pause_reason="throttled").update(paused_until=None, pause_reason="")
+    mine.update(**changes)

@@ -29,6 +29,7 @@ from providers.base import Outgoing, ProviderError, Reply, Report, Request, Stat
 from providers.http import Caller
 
 LEASE = timedelta(seconds=60)
+LOOK_AFTER = timedelta(seconds=5)
 ASK_FOR = timedelta(minutes=10)  # how long a look before sending may take: not asked is not sent
 OPEN, SENDING, UNKNOWN = Retry.State.OPEN, Retry.State.SENDING, Retry.State.OUTCOME_UNKNOWN
 REFUSING = frozenset({"refused", "credentials", "balance", "invalid", "not_found", "unsupported"})
@@ -57,7 +58,7 @@ class Result:
 
 def claim_retries(account: Account, now: datetime, most: int) -> list[Job]:
     """The retries that may go on the wire now. Each is marked `sending`, and committed, before this returns."""
-    asked = Q(original__asked_at__gte=F("created_at"))
+    asked = Q(original__asked_at__gte=F("created_at"), created_at__gte=now - ASK_FOR)
     ready = Retry.objects.filter(asked, account=account, state=OPEN).order_by("pk").values_list("pk", flat=True)[:most]
     jobs = [_claim(pk, now) for pk in list(ready)]
     return [job for job in jobs if job is not None]
@@ -65,25 +66,25 @@ def claim_retries(account: Account, now: datetime, most: int) -> list[Job]:
 
 def _claim(pk: int, now: datetime) -> Job | None:
     with transaction.atomic():
-        retry = Retry.objects.select_for_update(of=("self",)).select_related("account", "original").get(pk=pk)
+        retry = _locked(pk)
         if retry.state != OPEN:
             return None
         root = Message.objects.select_for_update().get(pk=retry.root_id)
         why_not = _not_needed(root, retry.original, retry.account)
         if why_not:
-            _end(retry, Retry.State.CANCELLED, why_not, now)
+            _drop(retry, Retry.State.CANCELLED, why_not, now)
             return None
         try:
             request = _request(retry)
         except ProviderError as error:
-            _end(retry, Retry.State.REFUSED, error.message, now)
+            _drop(retry, Retry.State.REFUSED, error.message, now)
             return None
         Retry.objects.filter(pk=pk).update(
             state=SENDING, lease_until=now + LEASE, changed_at=now,
-            retry_count=min(int(retry.original.extra.get("retry_count", 0) or 0), 60),
+            retry_count=retry.original.attempt + retry.original.own_retries,
         )  # fmt: skip
         if retry.message_id:
-            _say(retry.account, retry.message_id, "sending", Status.SENDING, now)
+            say(retry.account, retry.message_id, "sending", Status.SENDING, now)
         return Job(retry, request)
 
 
@@ -125,14 +126,32 @@ def _local() -> bool:
 
 
 def give_up(now: datetime) -> None:
-    """Retries nobody could ask about, workers that were killed while sending, and reports that settle a doubt."""
-    for retry in Retry.objects.filter(state=OPEN, created_at__lt=now - ASK_FOR):
-        if retry.original.asked_at is None or retry.original.asked_at < retry.created_at:
-            _end(retry, Retry.State.CANCELLED, "The provider could not be asked about it first; nothing was sent.", now)
-    for retry in Retry.objects.filter(state=SENDING, lease_until__lt=now).select_related("account"):
-        _doubtful(retry, "The worker stopped while sending; it may have gone out.", now)
-    settled = Retry.objects.filter(state=UNKNOWN, message__reported=True)
-    settled.update(state=Retry.State.ACCEPTED, detail="A report proves that it went out.", changed_at=now)
+    """Retries that waited too long for their last look, and workers that were killed while sending."""
+    waiting = Q(created_at__lt=now - ASK_FOR) | Q(account__enabled=False)
+    for pk in Retry.objects.filter(waiting, state=OPEN).values_list("pk", flat=True):
+        _cancel(pk, now)
+    for pk in Retry.objects.filter(state=SENDING, lease_until__lt=now).values_list("pk", flat=True):
+        with transaction.atomic():
+            retry = _locked(pk)
+            if retry.state == SENDING and retry.lease_until and retry.lease_until < now:
+                _doubtful(retry, "The worker stopped while sending; it may have gone out.", now)
+
+
+def _cancel(pk: int, now: datetime) -> None:
+    with transaction.atomic():
+        retry = _locked(pk)
+        if retry.state != OPEN:
+            return
+        asked = retry.original.asked_at is not None and retry.original.asked_at >= retry.created_at
+        if not retry.account.enabled:
+            why = "The account was switched off"
+        else:
+            why = "The account was not free in time" if asked else "The provider could not be asked about it first"
+        _drop(retry, Retry.State.CANCELLED, f"{why}; nothing was sent.", now)
+
+
+def _locked(pk: int) -> Retry:
+    return Retry.objects.select_for_update(of=("self",)).select_related("account", "original").get(pk=pk)
 
 
 # ------------------------------------------------------------------------------ on the wire (event loop)
@@ -141,13 +160,7 @@ def give_up(now: datetime) -> None:
 async def send(caller: Caller, lane: Lane, job: Job) -> Result:
     """Make the request once. Never repeated here, whatever happens."""
     call = "retry" if job.retry.via == Retry.Via.PROVIDER else "send"
-    reply: Reply | None = None
-    try:
-        async with lane.slots, lane.limiter:
-            reply = await caller.call(lane.account.provider, lane.account.url, lane.credentials, job.request)
-        error = lane.account.provider.error(call, reply)
-    except ProviderError as raised:
-        error = raised
+    reply, error = await lane.call(caller, call, job.request)
     return Result(job=job, at=timezone.now(), reply=reply, error=error)
 
 
@@ -184,10 +197,12 @@ def _accepted(retry: Retry, result: Result) -> None:
             cost=sent.cost, currency=sent.currency or retry.account.currency
         )
     message = _made(retry)
+    if Status(message.status) is Status.SENDING:
+        raise ProviderError("duplicate", "The provider has seen our reference before, and says no more.")
     if BUCKET[Status(message.status)] is Bucket.PENDING or message.status == Status.DELIVERED:
-        _end(retry, Retry.State.ACCEPTED, "The provider accepted it.", result.at)
+        end(retry, Retry.State.ACCEPTED, "The provider accepted it.", result.at)
     else:
-        _end(retry, Retry.State.REFUSED, "The provider refused it.", result.at)
+        end(retry, Retry.State.REFUSED, "The provider refused it.", result.at)
 
 
 def _record_send(retry: Retry, result: Result, report: Report, piece: Any, status: int) -> None:
@@ -217,7 +232,7 @@ def _retried(retry: Retry, given_id: str, result: Result, reply: Reply) -> None:
     )  # fmt: skip
     if account.provider.normalise_id(given_id) == original.match_id:
         Retry.objects.filter(pk=retry.pk).update(message=original)
-        _end(retry, Retry.State.ACCEPTED, "The provider tries the same message again.", result.at)
+        end(retry, Retry.State.ACCEPTED, "The provider tries the same message again.", result.at)
     else:
         Message.objects.filter(pk=original.pk).update(own_retries=F("own_retries") + 1)
         recipient = Message.objects.values_list("recipient__digits", flat=True).get(pk=original.pk)
@@ -227,9 +242,9 @@ def _retried(retry: Retry, given_id: str, result: Result, reply: Reply) -> None:
             root=retry.root_id, batch=retry.root.batch_id
         )
         Retry.objects.filter(pk=retry.pk).update(message_id=made.message_id)
-        _end(retry, Retry.State.ACCEPTED, "The provider sends it as a new message.", result.at)
+        end(retry, Retry.State.ACCEPTED, "The provider sends it as a new message.", result.at)
         _refresh(retry.root_id, result.at)
-    Message.objects.filter(pk__in=[original.pk]).update(next_check_at=result.at + timedelta(seconds=5))
+    Message.objects.filter(pk=original.pk).update(next_check_at=result.at + LOOK_AFTER)
 
 
 def _refresh(root_pk: int, now: datetime) -> None:
@@ -243,14 +258,16 @@ def _failed(retry: Retry, result: Result, error: ProviderError) -> None:
     """Refused, surely not sent, or we cannot tell: decided here, from what happened on the wire."""
     if result.reply is not None and (retry.message_id or retry.original_id):
         _keep(retry, result, error)
+    if retry.via == Retry.Via.PROVIDER:
+        Message.objects.filter(pk=retry.original_id).update(next_check_at=result.at + LOOK_AFTER)
     if not error.written or error.code == "throttled":
-        _end(retry, Retry.State.NOT_SENT, f"Not sent: {error.message}", result.at)
+        end(retry, Retry.State.NOT_SENT, f"Not sent: {error.message}", result.at)
         if retry.message_id:
-            _say(retry.account, retry.message_id, NOT_SENT, Status.FAILED, result.at, error.message)
+            say(retry.account, retry.message_id, NOT_SENT, Status.FAILED, result.at, error.message)
     elif error.code in REFUSING:
-        _end(retry, Retry.State.REFUSED, error.message, result.at)
+        end(retry, Retry.State.REFUSED, error.message, result.at)
         if retry.message_id:
-            _say(retry.account, retry.message_id, "refused", Status.FAILED, result.at, error.message, by_provider=True)
+            say(retry.account, retry.message_id, "refused", Status.FAILED, result.at, error.message, by_provider=True)
     else:
         _doubtful(retry, f"We cannot tell whether it went out: {error.message}", result.at)
 
@@ -267,16 +284,23 @@ def _keep(retry: Retry, result: Result, error: ProviderError) -> None:
 
 def _doubtful(retry: Retry, why: str, now: datetime) -> None:
     with transaction.atomic():
-        _end(retry, UNKNOWN, why, now)
+        end(retry, UNKNOWN, why, now)
         if retry.message_id:
-            _say(retry.account, retry.message_id, "outcome unknown", Status.OUTCOME_UNKNOWN, now, why)
+            say(retry.account, retry.message_id, "outcome unknown", Status.OUTCOME_UNKNOWN, now, why)
 
 
-def _end(retry: Retry, state: Retry.State, detail: str, now: datetime) -> None:
+def _drop(retry: Retry, state: Retry.State, why: str, now: datetime) -> None:
+    """End a retry that never went on the wire; the message it would have made was not sent."""
+    end(retry, state, why, now)
+    if retry.message_id:
+        say(retry.account, retry.message_id, NOT_SENT, Status.FAILED, now, why)
+
+
+def end(retry: Retry, state: Retry.State, detail: str, now: datetime) -> None:
     Retry.objects.filter(pk=retry.pk).update(state=state, detail=detail[:500], changed_at=now, lease_until=None)
 
 
-def _say(
+def say(
     account: Account, message_pk: int, word: str, status: Status, now: datetime, detail: str = "",
     *, by_provider: bool = False,
 ) -> None:  # fmt: skip

@@ -20,20 +20,19 @@ from dashboard.ingest.record import lookup, record
 from dashboard.ingest.reread import context_of
 from dashboard.models import Account, Evidence, Message
 from dashboard.models.messages import Source
-from dashboard.worker.asking import Answer, Due, pause_for
+from dashboard.worker.asking import BREAKER, PROBE_AFTER, Answer, Due, Withheld, pause_for
 from providers.base import ProviderError, Reply, Report, Status, Target
 
 LEASE = timedelta(seconds=90)  # longer than a claim can wait in its lane plus one call's deadline
-BREAKER = 5  # unreachable so often in a row: stop, and try one request a minute
 UNASKABLE_AGAIN = timedelta(minutes=10)
 
 
 # ------------------------------------------------------------------------------ claiming
 
 
-def claim(account: Account, now: datetime, most: int) -> list[Due]:
+def claim(account: Account, now: datetime, most: int, due_by: datetime | None = None) -> list[Due]:
     """Lease up to `most` due messages of the account to us: those somebody waits for first, then the latest due."""
-    mine = Message.objects.filter(account=account, next_check_at__lte=now).filter(
+    mine = Message.objects.filter(account=account, next_check_at__lte=due_by or now).filter(
         Q(lease_until=None) | Q(lease_until__lt=now)
     )
     # An answer this fresh is not asked for again, whoever clicks.
@@ -43,13 +42,14 @@ def claim(account: Account, now: datetime, most: int) -> list[Due]:
     if len(pks) < most:
         rest = mine.filter(wanted_at=None).order_by("-next_check_at").values_list("pk", flat=True)
         pks += rest[: most - len(pks)]
-    return _lease(pks, now) if pks else []
+    return _lease(mine, pks, now) if pks else []
 
 
-def _lease(pks: Sequence[int], now: datetime) -> list[Due]:
+def _lease(mine: QuerySet[Message], pks: Sequence[int], now: datetime) -> list[Due]:
+    """Of these, the ones that are still due and free: another worker may have asked and stored the answer by now."""
     token = secrets.token_hex(16)
     with transaction.atomic():
-        free = Message.objects.filter(pk__in=pks).filter(Q(lease_until=None) | Q(lease_until__lt=now))
+        free = mine.filter(pk__in=pks)
         if connection.features.has_select_for_update_skip_locked:
             pks = list(free.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True))
             free = Message.objects.filter(pk__in=pks)
@@ -73,13 +73,18 @@ def unfinished() -> QuerySet[Message]:
     return Message.objects.filter(Q(status__in=open_) | Q(next_check_at__isnull=False))
 
 
-def release(dues: Iterable[Due], until: datetime) -> None:
-    """Give claimed messages back: asked again at `until`. No effect where the lease is somebody else's by now."""
+def release(dues: Iterable[Due], until: datetime, *, counts: bool = False) -> None:
+    """Give claimed messages back: asked again at `until`. No effect where the lease is somebody else's by now.
+
+    With `counts` this was one more ask, and the back-off grows.
+    """
+    more = {"asked": F("asked") + 1} if counts else {}
     by_lease: dict[str, list[int]] = {}
     for due in dues:
         by_lease.setdefault(due.lease, []).append(due.pk)
     for lease, pks in by_lease.items():
-        Message.objects.filter(pk__in=pks, lease=lease).update(lease="", lease_until=None, next_check_at=until)
+        mine = Message.objects.filter(pk__in=pks, lease=lease)
+        mine.update(lease="", lease_until=None, next_check_at=until, **more)
 
 
 # ------------------------------------------------------------------------------ writing
@@ -93,15 +98,19 @@ def save_answers(account: Account, answers: Sequence[Answer]) -> None:
     record([_item(account, answer) for answer in heard])
     told = {answer.due.pk for answer in heard} | _leave_unaskable(account, answers)
     unheard = [answer for answer in answers if answer.due.pk not in told]
-    if unheard:
-        release([answer.due for answer in unheard], timezone.now() + _wait(unheard))
+    _postpone(unheard)
     errors = [answer.error for answer in answers if answer.error is not None]
-    note_health(account, success=any(answer.error is None for answer in answers), errors=errors)
+    note_health(account, success=any(map(_is_alive, answers)), errors=errors)
+
+
+def _is_alive(answer: Answer) -> bool:
+    """Whether the provider has spoken about the message, be it that it does not know it."""
+    return answer.error is None or answer.error.code == "not_found"
 
 
 def _leave_unaskable(account: Account, answers: Sequence[Answer]) -> set[int]:
     """Messages that nothing can be asked by wait for a listing or a webhook; past their deadline they are unknown."""
-    dues = {answer.due.pk: answer.due for answer in answers if answer.error and answer.error.code == "invalid"}
+    dues = {answer.due.pk: answer.due for answer in answers if answer.error is not None and not answer.call}
     if not dues:
         return set()
     now = timezone.now()
@@ -188,37 +197,50 @@ def _keep_failed_exchanges(account: Account, answers: Sequence[Answer]) -> None:
     Evidence.objects.bulk_create(_evidence(account, a, a.reply) for a in failed.values() if a.reply)
 
 
-def _wait(answers: Sequence[Answer]) -> timedelta:
-    """How long until messages that could not be asked about are tried again."""
-    stated = [answer.error.retry_after or 0.0 for answer in answers if answer.error]
-    return timedelta(seconds=max([schedule.BACK_OFF[2], *stated]) * (1 + random.random() / 5))  # noqa: S311
+def _postpone(answers: Sequence[Answer]) -> None:
+    """Give back messages about which nothing was said: each later than the last time, unless nothing was asked."""
+    if not answers:
+        return
+    asked = dict(Message.objects.filter(pk__in=[a.due.pk for a in answers]).values_list("pk", "asked"))
+    by_wait: dict[tuple[float, bool], list[Due]] = {}
+    for answer in answers:
+        counts = answer.error is not None and not isinstance(answer.error, Withheld)
+        step = min(max(asked.get(answer.due.pk, 0), 2), len(schedule.BACK_OFF) - 1)
+        stated = (answer.error.retry_after if answer.error else None) or 0.0
+        by_wait.setdefault((max(schedule.BACK_OFF[step], stated), counts), []).append(answer.due)
+    for (seconds, counts), dues in by_wait.items():
+        release(dues, timezone.now() + _spread(seconds), counts=counts)
 
 
 # ------------------------------------------------------------------------------ the account's health
 
 
 def note_health(account: Account, *, success: bool, errors: Sequence[ProviderError]) -> None:
-    """Success clears the breaker; trouble of the whole account pauses it, never earlier than it was told to wait."""
+    """What was heard about the account as a whole. A wait that the provider asked for is kept whatever else it says."""
     now = timezone.now()
+    real = [error for error in errors if not isinstance(error, Withheld)]
     mine = Account.objects.filter(pk=account.pk)
-    worst = next((e for e in errors if pause_for(e) is not None), None) or next(iter(errors), None)
-    if worst is None:
-        if success:
-            mine.update(last_success_at=now, failures=0, paused_until=None, pause_reason="")
-        return
-    wait = pause_for(worst)
-    if success and wait is None:
+    if success:
         mine.update(last_success_at=now, failures=0)
-    if worst.code in {"not_found", "invalid"}:
-        return  # about one message, not about the account
-    changes: dict[str, object] = {"last_error": worst.message[:500], "last_error_at": now}
+        mine.exclude(pause_reason="throttled").update(paused_until=None, pause_reason="")
+        mine.filter(paused_until__lte=now).update(paused_until=None, pause_reason="")
+    worst = next((e for e in real if pause_for(e) is not None), None) or next(
+        (e for e in real if e.code not in {"not_found", "invalid"}), None
+    )
+    if worst is None:
+        return  # the others are about one message, not about the account
+    mine.update(last_error=worst.message[:500], last_error_at=now)
+    wait = pause_for(worst)
+    unreachable = {id(error) for error in real if error.code == "unreachable"}
+    if unreachable and not success:
+        mine.update(failures=F("failures") + len(unreachable))
+        if wait is None and mine.filter(failures__gte=BREAKER).exists():
+            wait = PROBE_AFTER
     if wait is not None:
-        changes |= {"paused_until": now + _spread(wait), "pause_reason": worst.code}
-    elif worst.code == "unreachable" and not success:
-        changes["failures"] = F("failures") + 1
-        if account.failures + 1 >= BREAKER:
-            changes |= {"paused_until": now + _spread(60.0), "pause_reason": worst.code}
-    mine.update(**changes)
+        until = now + _spread(wait)
+        mine.filter(Q(paused_until=None) | Q(paused_until__lt=until)).update(
+            paused_until=until, pause_reason=worst.code
+        )
 
 
 def _spread(seconds: float) -> timedelta:
