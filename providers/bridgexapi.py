@@ -44,6 +44,7 @@ from providers.base import (
 )
 
 NO_RECORD = "dlr record not found"
+NO_ORDER = "order not found"  # said by a server that has the call: the order is young, or another account's
 # HTTP statuses are not documented, these texts are (in the SDK): the text decides, the HTTP status only without one.
 ERROR_TEXTS: tuple[tuple[str, ErrorCode], ...] = (
     ("missing api key", "credentials"),
@@ -132,6 +133,8 @@ class BridgeXApi(Provider):
         payload, _ = tried(reply.json)
         detail = _detail(payload)
         known = _fault(payload, reply.status)
+        if call == "orders" and reply.status == 404 and NO_ORDER in detail.lower():
+            return None  # `split` finds nobody, so each message is asked about alone
         error = known or http_error(reply, detail)
         if call == "orders" and error is None and not _may_list(reply, payload):
             error = ProviderError("unsupported", "BridgeXAPI answered with no list of messages.", status=reply.status)
@@ -144,6 +147,8 @@ class BridgeXApi(Provider):
     def split(self, ask: Ask, payload: Any) -> Page:
         if ask.call != "orders":
             return Page(items=(payload,))
+        if NO_ORDER in _detail(payload).lower():
+            return Page(items=(), complete=False)
         messages = list_of(payload["messages"])
         skip = int(dict(ask.request.params)["skip"])
         total, limit, skipped = (count_of(payload.get(name)) for name in ("total", "limit", "skip"))
