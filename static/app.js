@@ -64,7 +64,8 @@
     window.Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !(old.nodeType === 1 && old.hasAttribute("data-loaded"));
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.hasAttribute("data-keep")) event.detail.target.setAttribute("data-loaded", "");
+    const target = event.detail.target;
+    if (target && target.hasAttribute("data-keep")) target.setAttribute("data-loaded", "");
   });
 
   // ---- ages tick

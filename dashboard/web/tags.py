@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.domain import phone as numbers
 from dashboard.domain.lifecycle import BUCKET
@@ -25,6 +25,15 @@ register = template.Library()
 
 _PATHS = re.compile(r'<path d="([^"]+)"')
 NONE = "–"
+RETRY_WORDS = {
+    "open": gettext_lazy("waiting for one last look"),
+    "sending": gettext_lazy("being sent"),
+    "outcome_unknown": gettext_lazy("we cannot tell whether it was sent"),
+    "accepted": gettext_lazy("taken by the provider"),
+    "not_sent": gettext_lazy("not sent"),
+    "refused": gettext_lazy("refused"),
+    "cancelled": gettext_lazy("cancelled"),
+}
 
 
 # ------------------------------------------------------------------------------ icons and chips
@@ -75,6 +84,12 @@ def _chip(look: Chip, conflict: bool, unconfirmed: bool) -> SafeString:
 def status_word(status: str) -> str:
     """The word of a status, as on its chip."""
     return _(CHIPS[Status(status)].word) if status else ""
+
+
+@register.filter
+def retry_word(state: str) -> str:
+    """What became of a wish to send again, in words."""
+    return str(RETRY_WORDS.get(state, state))
 
 
 @register.filter
