@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 Row = TypeVar("Row", bound=Model)
 
 # "o" continues with what is older than the id, "n" goes back to what is newer. Signed, so that nobody makes them up.
-_CURSOR = re.compile(r"([on][0-9a-f]{1,16})-([0-9a-f]{8})", re.ASCII)
+_CURSOR = re.compile(r"([on][0-9a-f]{1,16})_([0-9a-f]{8})", re.ASCII)
 
 
 class BadCursor(ValueError):
@@ -78,7 +78,7 @@ def _read(cursor: str) -> tuple[str, int]:
 
 def _write(going: str, pk: int) -> str:
     place = f"{going}{pk:x}"
-    return f"{place}-{_signature(place)}"
+    return f"{place}_{_signature(place)}"
 
 
 def _signature(place: str) -> str:

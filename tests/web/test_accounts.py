@@ -88,10 +88,10 @@ def test_an_admin_adds_an_account_and_gives_its_credentials(admin: Client) -> No
     ("name", "value"),
     [
         ("slug", ""), ("slug", "with space"), ("slug", "a/b"), ("slug", "bsg"), ("slug", "x" * 51),
-        ("provider", "nobody"), ("provider", ""), ("rate", "0"), ("rate", "-1"), ("rate", "nan"), ("rate", "inf"), ("rate", "1001"),
-        ("rate", "fast"), ("time_zone", "Mars/Olympus"), ("currency", "€"), ("currency", "E1"), ("currency", "X" * 9),
-        ("base_url", "ftp://example.org"), ("base_url", "not a url"), ("base_url", "https://"), ("base_url", "x" * 501),
-        ("label", "x" * 101), ("label", "\0"),
+        ("provider", "nobody"), ("provider", ""), ("rate", "0"), ("rate", "-1"), ("rate", "nan"), ("rate", "inf"),
+        ("rate", "1001"), ("rate", "fast"), ("time_zone", "Mars/Olympus"), ("currency", "€"), ("currency", "E1"),
+        ("currency", "X" * 9), ("base_url", "ftp://example.org"), ("base_url", "not a url"), ("base_url", "https://"),
+        ("base_url", "x" * 501), ("label", "x" * 101), ("label", "\0"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named_and_nothing_is_made(admin: Client, bsg: Account, name: str, value: str) -> None:
