@@ -34,7 +34,7 @@ FOR EACH ROW EXECUTE FUNCTION aftersend_append_only()
 
 def forwards(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute(POSTGRES_FUNCTION)
+        schema_editor.execute(POSTGRES_FUNCTION, params=None)  # its percent sign is no placeholder
         for table in TABLES:
             schema_editor.execute(POSTGRES.format(table=table))
     else:
