@@ -253,6 +253,6 @@ def test_the_number_of_queries_does_not_grow_with_the_items_but_by_the_inserts(p
             connection,
         ) as queries:
             program.send(*(item(start + n, batch="b") for n in range(size)))
-        inserts = sum(query["sql"].startswith("INSERT") for query in queries)
-        counts.append(len(queries) - inserts)
+        # SQLite inserts some twenty rows at a time; PostgreSQL takes at most 64 locks.
+        counts.append(sum("INSERT" not in query["sql"] and "advisory" not in query["sql"] for query in queries))
     assert counts[0] == counts[1] == counts[2], counts

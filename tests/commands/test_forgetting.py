@@ -86,7 +86,7 @@ def test_what_is_old_is_forgotten_and_what_is_young_stays(shell: Shell, account:
     old, young = sent(account, "old", 31), sent(account, "young", 29)
     report(account, "nobody", 31)
     report(account, "nobody-yet", 1)
-    hashes = list(Evidence.objects.values_list("pk", "sha256", "received_sha256"))
+    hashes = list(Evidence.objects.order_by("pk").values_list("pk", "sha256", "received_sha256"))
     ran = shell("prune")
     assert (ran.code, ran.out) == (
         0,
@@ -98,7 +98,7 @@ def test_what_is_old_is_forgotten_and_what_is_young_stays(shell: Shell, account:
     assert (gone.body, gone.context, gone.removed_why) == (None, {}, "retention: 30 days")
     assert gone.removed_at is not None
     assert Evidence.objects.get(message=young).body is not None
-    assert list(Evidence.objects.values_list("pk", "sha256", "received_sha256")) == hashes
+    assert list(Evidence.objects.order_by("pk").values_list("pk", "sha256", "received_sha256")) == hashes
     assert Orphan.objects.get().match_id == "nobody-yet"
     assert Message.objects.get(pk=old.pk).status == "sent"
     assert Audit.objects.get().details["bodies"] == 2
