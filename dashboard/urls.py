@@ -42,7 +42,7 @@ urlpatterns = [
     path("theme/", sign_in.theme, name="theme"),
     # support
     path("find/", find.find, name="find"),
-    path("recipients/<str:pk>/", recipients.recipient, name="recipient"),
+    path("recipients/<slug:pk>/", recipients.recipient, name="recipient"),
     path("messages/<int:pk>/", messages_one.message, name="message"),
     path("messages/<int:pk>/check/", messages_one.check, name="message-check"),
     path("messages/<int:pk>/retry/", retries.retry, name="message-retry"),

@@ -162,7 +162,7 @@ def test_a_recipients_messages_come_by_fifty() -> None:
     while True:
         text = client.get(address + query).content.decode()
         seen += re.findall(r'<td data-label="Message"><a href="/messages/(\d+)/"', text)
-        older = re.search(r'rel="next" href="(\?cursor=\w+)"', text)
+        older = re.search(r'rel="next" href="(\?cursor=[^"]+)"', text)
         if not older:
             break
         query = older[1]
@@ -242,3 +242,8 @@ def test_a_contradicted_message_is_listed() -> None:
     report(message, Status.FAILED)
     text = signed_in("ops").get("/attention/").content.decode()
     assert "chip-flag" in text
+
+
+@pytest.mark.parametrize("address", ["/recipients/a%00b/", "/recipients/none/", "/messages/99999999999999999999999/"])
+def test_an_address_that_nobody_has_is_not_found(address: str) -> None:
+    assert signed_in("support").get(address).status_code == 404

@@ -75,7 +75,7 @@ def test_a_page_answers_403_to_whoever_may_not_see_it(role: str) -> None:
         page = "/" + (
             where.replace("<int:pk>", str(message.pk))
             .replace("<int:evidence_pk>", "1")
-            .replace("<str:pk>", message.recipient_id)
+            .replace("<slug:pk>", message.recipient_id)
             .replace("<slug:slug>", "bsg")
         )
         answer = client.get(page)
@@ -91,7 +91,7 @@ def test_nobody_signed_in_sees_no_page(client: Client) -> None:
     for where, entry in pages():
         if WHO[str(entry.name)] is not None:
             page = "/" + where.replace("<int:pk>", "1").replace("<int:evidence_pk>", "1")
-            page = page.replace("<str:pk>", "x").replace("<slug:slug>", "bsg")
+            page = page.replace("<slug:pk>", "x").replace("<slug:slug>", "bsg")
             assert client.get(page)["Location"].startswith("/sign-in/"), page
 
 

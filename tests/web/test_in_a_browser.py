@@ -1,0 +1,124 @@
+"""The pages in a real Chromium: no refused script or style, nothing inaccessible, and a page that follows by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.test import Client
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from dashboard.models import Account, Message
+from providers.base import Status
+from tests.factory import PASSWORD, account, person, report, sends, webhook
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+WIDTHS = (390, 1440)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_options: dict[str, Any]) -> Iterator[Browser]:
+    # The driver runs an event loop in this thread, which Django takes for asynchronous code.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        chromium = playwright.chromium.launch(**chromium_options)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def message() -> Message:
+    ours: Account = account("rt", "roycetalk")
+    found = sends(ours, 3, text="Dear Ann, your code is 482135.", batch="October")[0]
+    webhook(ours, {"message_id": found.match_id, "status": "sent"})
+    webhook(ours, {"message_id": "nobody-knows", "status": "delivered"})
+    return found
+
+
+def sign_in(page: Page, base: str, *roles: str) -> None:
+    user = person(*roles)
+    page.goto(f"{base}/sign-in/")
+    page.fill("#id_username", user.username)
+    page.fill("#id_password", PASSWORD)
+    page.press("#id_password", "Enter")
+    page.wait_for_url(f"{base}/")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_quiet_accessible_and_fits(
+    browser: Browser, live_server: Any, message: Message, width: int, scheme: Any
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    sign_in(page, live_server.url, "support", "ops", "admin")
+    addresses = ("/", "/find/", "/attention/", f"/messages/{message.pk}/", f"/recipients/{message.recipient_id}/",
+                 f"/messages/{message.pk}/retry/")  # fmt: skip
+    for address in addresses:
+        page.goto(live_server.url + address)
+        assert page.evaluate("document.documentElement.dataset.bsTheme") == scheme
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert complaints == [], address
+        found = Axe().run(page).response["violations"]
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], address
+        complaints.clear()
+    page.close()
+
+
+def test_a_message_follows_by_itself_and_keeps_open_what_was_opened(
+    browser: Browser, live_server: Any, message: Message
+) -> None:
+    page = browser.new_page()
+    sign_in(page, live_server.url, "ops")
+    page.goto(f"{live_server.url}/messages/{message.pk}/")
+    page.click("details.evidence-links summary")
+    page.wait_for_selector("details.evidence-links pre")
+    report(message, Status.DELIVERED)
+    page.wait_for_selector(".chips-big .chip-delivered", timeout=20_000)
+    assert page.locator("details.evidence-links[open] pre").count() == 1
+    assert page.locator("#live[hx-trigger]").count() == 0
+    page.close()
+
+
+def test_a_session_that_ended_leads_to_the_sign_in_and_not_into_the_page(
+    browser: Browser, live_server: Any, message: Message
+) -> None:
+    page = browser.new_page()
+    sign_in(page, live_server.url, "ops")
+    page.goto(f"{live_server.url}/messages/{message.pk}/")
+    page.context.clear_cookies(name="session")
+    page.wait_for_url("**/sign-in/?next=*", timeout=20_000)
+    page.close()
+
+
+def test_a_failed_request_is_told(browser: Browser, live_server: Any, message: Message) -> None:
+    page = browser.new_page()
+    sign_in(page, live_server.url, "ops")
+    page.goto(f"{live_server.url}/messages/{message.pk}/")
+    page.context.set_offline(True)
+    page.click("details.evidence-links summary")
+    page.wait_for_selector("text=The server cannot be reached. Nothing was changed.")
+    page.close()
+
+
+def test_everything_works_without_javascript(browser: Browser, live_server: Any, message: Message) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, live_server.url, "support")
+    page.fill("#topbar-q", str(message.match_id))
+    page.press("#topbar-q", "Enter")
+    page.wait_for_url(f"**/messages/{message.pk}/")
+    page.click("text=Check now")
+    page.wait_for_selector("text=The provider is asked now")
+    page.click("details.evidence-links summary")
+    page.click("text=Open this evidence")
+    assert page.locator("pre").count() == 1
+    page.click("details.menu summary")
+    page.click("text=Sign out")
+    page.wait_for_url("**/sign-in/")
+    assert Client().get("/").status_code == 302
+    context.close()
