@@ -199,7 +199,7 @@ class BridgeXApi(Provider):
         named = messages or [{"msisdn": number} for number in _asked(request).get("numbers", ())]
         cost = money_of(payload.get("cost"))
         return SendReply(
-            items=tuple(_facts(payload, request) | message for message in named),
+            items=tuple(_facts(payload, request) | _said(message) for message in named),
             batch_id=order_id,
             to_list=not messages,
             cost=cost,  # of the whole order: on no message, or an order of three would be booked three times
@@ -271,4 +271,12 @@ def _facts(payload: Any, request: Any) -> dict[str, Any]:
     asked = _asked(request)
     facts = {name: payload.get(name) for name in ("order_id", "route_id")}
     facts |= {name: asked.get(name) for name in ("caller_id", "message")}
+    numbers = asked.get("numbers")
+    if isinstance(numbers, list) and len(numbers) == 1:
+        facts["msisdn"] = numbers[0]
+    return _said(facts)
+
+
+def _said(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts without those that are null: a null is no answer."""
     return {name: value for name, value in facts.items() if value is not None}

@@ -18,6 +18,7 @@ from dashboard.ingest.register import Send
 from providers.base import MAX_ID_LENGTH, is_control
 
 LONGEST_TEXT = 10_000
+MOST_PARTS = 255
 LONGEST_NUMBER = 40
 MOST_MONEY = Decimal("1e12")
 SMALLEST_MONEY = Decimal("0.00000001")
@@ -148,8 +149,8 @@ def _parts(value: Any) -> int | None:
     if value is None or value == "":
         return None
     text = "" if isinstance(value, bool) else str(value)
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 255:
-        _wrong("invalid", "Parts are a number from 1 to 255.")
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_PARTS:
+        _wrong("invalid", f"Parts are a number from 1 to {MOST_PARTS}.")
     return int(text)
 
 
@@ -185,7 +186,7 @@ class IncomingSend(BaseModel):
         Decimal | None, BeforeValidator(_money), _shown("string", description="A number is taken as well.")
     ] = None
     currency: Annotated[str, BeforeValidator(_currency), _shown("string", minLength=3, maxLength=8)] = ""
-    parts: Annotated[int | None, BeforeValidator(_parts), _shown("integer", minimum=1, maximum=255)] = None
+    parts: Annotated[int | None, BeforeValidator(_parts), _shown("integer", minimum=1, maximum=MOST_PARTS)] = None
     route: Annotated[str, _short(100), _shown("string", maxLength=100)] = ""
 
 

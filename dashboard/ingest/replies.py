@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from dashboard.domain import phone
 from dashboard.ingest.evidence import canonical, evidence
-from dashboard.ingest.incoming import Fault
+from dashboard.ingest.incoming import EARLIEST, LATEST, MOST_PARTS, Fault
 from dashboard.ingest.locks import lock_ids
 from dashboard.ingest.register import Registered, Send, batch_of, register
 from dashboard.models import Account, Batch, Evidence, Message
@@ -128,10 +128,10 @@ def _send(report: Report, to: str, batch_id: str) -> Send:
         provider_batch_id=batch_id,
         text=report.text or None,
         sender=report.sender[:50],
-        sent_at=report.sent_at,
+        sent_at=report.sent_at if report.sent_at and EARLIEST <= report.sent_at < LATEST else None,
         cost=report.cost,
         currency=report.currency[:8],
-        parts=report.parts,
+        parts=report.parts if report.parts and report.parts <= MOST_PARTS else None,
         route=report.route[:100],
         report=report,
     )

@@ -249,6 +249,22 @@ def test_a_whole_send_refused_is_422_and_kept_once(caller: Program, provider: st
     assert not Message.objects.exists()
 
 
+def test_facts_that_no_column_can_hold_are_left_out(caller: Program) -> None:
+    response = payload("esms_africa", "send")
+    strange = {"segments": 100_000, "cost_currency": "X" * 50, "created_at": "9999-12-31T23:59:59Z", "route": "r" * 500}
+    answer = told(caller, "esms_africa", {**response, **strange}, payload("esms_africa", "send_request"))
+    assert answer["accepted"] == 1
+    message = Message.objects.get()
+    assert (message.parts, message.currency, len(message.route)) == (None, "X" * 8, 100)
+    assert message.sent_at.year < 3000
+
+
+def test_an_order_that_names_no_number_takes_the_only_one_of_its_request(caller: Program) -> None:
+    response = {"order_id": 1, "messages": [{"bx_message_id": "BX-1-a", "status": "QUEUED"}]}
+    answer = told(caller, "bridgexapi", response, {"numbers": ["31612345678"], "message": "Hi"})
+    assert answer["accepted"] == 1, answer
+
+
 def test_any_payload_is_answered(caller: Program) -> None:
     strange: list[Any] = [{"a": 1}, {"messages": [1]}, {"result": [None]}, {"data": {"message_id": []}}, {"id": {}}]
     for provider in PROVIDERS:
