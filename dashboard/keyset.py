@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 Row = TypeVar("Row", bound=Model)
@@ -29,6 +29,20 @@ class Window(Generic[Row]):
     newer: str | None = None
 
 
+class Branched(QuerySet[Row]):
+    """Rows that are the union of `branches`, which do not overlap; each is a walk along an index of its own.
+
+    "effective IN (four values), newest first" would be sorted whole on SQLite; four short walks are merged instead.
+    """
+
+    branches: tuple[Q, ...] = ()
+
+    def _clone(self) -> Branched[Row]:
+        clone: Branched[Row] = super()._clone()  # type: ignore[misc]
+        clone.branches = self.branches
+        return clone
+
+
 def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
     """The page at `cursor` ("" is the newest). Raises BadCursor."""
     if not cursor:
@@ -36,37 +50,53 @@ def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
     going, pk = _read(cursor)
     if going == "o":
         return _older(rows, pk, size)
-    found = list(rows.filter(pk__gt=pk).order_by("pk")[: size + 1])
-    if not found:
+    pks = _walk(rows.filter(pk__gt=pk), "pk", size + 1)
+    if not pks:
         return _older(rows, None, size)
-    page = found[:size][::-1]
-    newer = _write("n", page[0].pk) if len(found) > size else None
-    return Window(page, older=_write("o", page[-1].pk), newer=newer)
+    page = pks[:size][::-1]
+    newer = _write("n", page[0]) if len(pks) > size else None
+    return Window(_rows(rows, page), older=_write("o", page[-1]), newer=newer)
 
 
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
     """All rows, newest first, `size` at a time: constant memory and no cursor held open on the database."""
     below: int | None = None
     while True:
-        older = rows if below is None else rows.filter(pk__lt=below)
-        found = list(older.order_by("-pk")[:size])
-        if found:
-            yield found
-        if len(found) < size:
+        pks = _walk(_below(rows, below), "-pk", size)
+        if pks:
+            yield _rows(rows, pks)
+        if len(pks) < size:
             return
-        below = found[-1].pk
+        below = pks[-1]
 
 
 def _older(rows: QuerySet[Row], pk: int | None, size: int) -> Window[Row]:
-    older = rows if pk is None else rows.filter(pk__lt=pk)
-    found = list(older.order_by("-pk")[: size + 1])
-    page = found[:size]
-    newest = page[0].pk if page else (pk or 1) - 1
+    pks = _walk(_below(rows, pk), "-pk", size + 1)
+    page = pks[:size]
+    newest = page[0] if page else (pk or 1) - 1
     return Window(
-        page,
-        older=_write("o", page[-1].pk) if len(found) > size else None,
+        _rows(rows, page),
+        older=_write("o", page[-1]) if len(pks) > size else None,
         newer=_write("n", newest) if pk is not None else None,
     )
+
+
+def _below(rows: QuerySet[Row], pk: int | None) -> QuerySet[Row]:
+    return rows if pk is None else rows.filter(pk__lt=pk)
+
+
+def _walk(rows: QuerySet[Row], order: str, size: int) -> list[int]:
+    """The first `size` ids in this order."""
+    branches = getattr(rows, "branches", ()) or (Q(),)
+    found = [
+        pk for branch in branches for pk in rows.filter(branch).order_by(order).values_list("pk", flat=True)[:size]
+    ]
+    return sorted(found, reverse=order == "-pk")[:size]
+
+
+def _rows(rows: QuerySet[Row], pks: list[int]) -> list[Row]:
+    """The rows of a page, newest first. One that has left the list since its id was read is not shown any more."""
+    return list(rows.filter(pk__in=pks).order_by("-pk")) if pks else []
 
 
 def _read(cursor: str) -> tuple[str, int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from dashboard.domain.lifecycle import BUCKET, PENDING, Bucket
-from dashboard.keyset import BadCursor, window
+from dashboard.keyset import BadCursor, Branched, window
 from dashboard.models import Account, Batch, Message
 from providers import PROVIDERS
 from providers.base import MAX_ID_LENGTH, Status
@@ -44,27 +44,35 @@ def filter_messages(
     `bucket` is what a message counts as, its retries considered; together with `batch` it leaves the retries
     themselves out, so that the list has as many rows as the batch counts. `since` is inclusive, `until` is not.
     """
-    found = Message.objects.all()
+    found: Branched[Message] = Branched(Message)
     if status:
         found = found.filter(status=_status(status))
+        # What a message counts as differs from its status only where it was sent again: few, with their own index.
+        found.branches = (Q(effective=status), ~Q(status=F("effective")))
     if bucket:
         found = found.filter(effective__in=statuses_of(bucket))
+        found.branches = tuple(Q(effective=its) for its in statuses_of(bucket))
     if account:
         found = found.filter(account=_account(account))
     if batch:
-        found = found.filter(batch__in=batches_called(batch))
+        found = _of_batches(found, batches_called(batch))
     if batch and bucket:
         found = found.filter(root=None)
     if reference:
-        found = found.filter(reference=_id_text("reference", reference))
+        # The index holds no empty ones, and SQLite uses it only where the query says so in the same words.
+        found = found.filter(reference=_id_text("reference", reference)).exclude(reference="")
     if provider_message_id:
         found = found.filter(_has_id(_id_text("provider_message_id", provider_message_id)))
     return _narrowed(found, since=since, until=until, overdue=overdue, conflict=conflict)
 
 
+def _of_batches(found: Branched[Message], pks: list[int]) -> Branched[Message]:
+    return found.filter(batch=pks[0]) if len(pks) == 1 else found.filter(batch__in=pks)
+
+
 def _narrowed(
-    found: QuerySet[Message], *, since: datetime | None, until: datetime | None, overdue: bool, conflict: bool
-) -> QuerySet[Message]:
+    found: Branched[Message], *, since: datetime | None, until: datetime | None, overdue: bool, conflict: bool
+) -> Branched[Message]:
     if since and until and since >= until:
         raise BadFilter("until", "The end of the time span is not after its beginning.")
     if since:
@@ -73,6 +81,7 @@ def _narrowed(
         found = found.filter(sent_at__lt=until)
     if overdue:
         found = found.filter(is_overdue(timezone.now()))
+        found.branches = found.branches or tuple(Q(effective=its) for its in _PENDING)
     if conflict:
         found = found.filter(conflict=True)
     return found

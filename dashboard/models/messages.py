@@ -6,7 +6,7 @@ import secrets
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from dashboard import vault
 from dashboard.domain.lifecycle import BUCKET, Bucket, State
@@ -149,6 +149,7 @@ class Message(models.Model):
             models.Index(fields=["batch", "effective", "-id"], name="message_in_batch", condition=Q(root=None)),
             # The list's filters, newest first.
             models.Index(fields=["effective", "-id"], name="message_by_status"),
+            models.Index(fields=["status", "-id"], name="message_sent_again", condition=~Q(status=F("effective"))),
             models.Index(fields=["account", "effective", "-id"], name="message_by_account"),
             models.Index(fields=["sent_at", "id"], name="message_by_time"),
             models.Index(fields=["recipient", "-id"], name="message_of_recipient"),
