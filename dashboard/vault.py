@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hmac
 import json
+from base64 import urlsafe_b64decode
 from functools import lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-
-from base64 import urlsafe_b64decode
 
 
 class Unreadable(Exception):

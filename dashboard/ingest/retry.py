@@ -16,6 +16,7 @@ from dashboard.domain.lifecycle import reached_the_wire
 from dashboard.domain.retries import Situation, refusal
 from dashboard.ingest.items import Item, ours
 from dashboard.ingest.record import apply
+from dashboard.logs import masked
 from dashboard.models import Account, ApiToken, Audit, Message, Retry, User
 from dashboard.models.messages import Source
 from providers.base import Report, Status
@@ -98,7 +99,7 @@ def request_retry(
     sender: str = "",
 ) -> tuple[Retry, bool]:
     """Store the wish to send again; (retry, False) if this very wish (nonce) is stored already. Raises Refused."""
-    reason = reason.strip()[:500]
+    reason = masked(reason.strip())[:500]  # it goes to the audit, which names no number and forgets nothing
     if not reason:
         raise Refused("reason_missing", "Say why it is sent again.")
     try:

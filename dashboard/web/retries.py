@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from dashboard.ingest.retry import Offer, Refused, offer, request_retry
-from dashboard.logs import masked
 from dashboard.models import Retry
 from dashboard.web.access import roles
 from dashboard.web.messages_one import Tree, tree_of
@@ -56,10 +55,6 @@ class RetryForm(forms.Form):
         for field in self.fields.values():
             kind = "form-select" if isinstance(field, forms.ChoiceField) else "form-control"
             field.widget.attrs["class"] = kind
-
-    def clean_reason(self) -> str:
-        """A reason goes to the audit, which names no number."""
-        return masked(self.cleaned_data["reason"])
 
 
 @roles("support", "ops")
