@@ -50,33 +50,33 @@ def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
     going, pk = _read(cursor)
     if going == "o":
         return _older(rows, pk, size)
-    pks = _walk(rows.filter(pk__gt=pk), "pk", size + 1)
-    if not pks:
+    found = _take(rows.filter(pk__gt=pk), "pk", size + 1)
+    if not found:
         return _older(rows, None, size)
-    page = pks[:size][::-1]
-    newer = _write("n", page[0]) if len(pks) > size else None
-    return Window(_rows(rows, page), older=_write("o", page[-1]), newer=newer)
+    page = found[:size][::-1]
+    newer = _write("n", page[0].pk) if len(found) > size else None
+    return Window(page, older=_write("o", page[-1].pk), newer=newer)
 
 
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
     """All rows, newest first, `size` at a time: constant memory and no cursor held open on the database."""
     below: int | None = None
     while True:
-        pks = _walk(_below(rows, below), "-pk", size)
-        if pks:
-            yield _rows(rows, pks)
-        if len(pks) < size:
+        found = _take(_below(rows, below), "-pk", size)
+        if found:
+            yield found
+        if len(found) < size:
             return
-        below = pks[-1]
+        below = found[-1].pk
 
 
 def _older(rows: QuerySet[Row], pk: int | None, size: int) -> Window[Row]:
-    pks = _walk(_below(rows, pk), "-pk", size + 1)
-    page = pks[:size]
-    newest = page[0] if page else (pk or 1) - 1
+    found = _take(_below(rows, pk), "-pk", size + 1)
+    page = found[:size]
+    newest = page[0].pk if page else (pk or 1) - 1
     return Window(
-        _rows(rows, page),
-        older=_write("o", page[-1]) if len(pks) > size else None,
+        page,
+        older=_write("o", page[-1].pk) if len(found) > size else None,
         newer=_write("n", newest) if pk is not None else None,
     )
 
@@ -85,18 +85,17 @@ def _below(rows: QuerySet[Row], pk: int | None) -> QuerySet[Row]:
     return rows if pk is None else rows.filter(pk__lt=pk)
 
 
-def _walk(rows: QuerySet[Row], order: str, size: int) -> list[int]:
-    """The first `size` ids in this order."""
-    branches = getattr(rows, "branches", ()) or (Q(),)
-    found = [
-        pk for branch in branches for pk in rows.filter(branch).order_by(order).values_list("pk", flat=True)[:size]
-    ]
-    return sorted(found, reverse=order == "-pk")[:size]
-
-
-def _rows(rows: QuerySet[Row], pks: list[int]) -> list[Row]:
-    """The rows of a page, newest first. One that has left the list since its id was read is not shown any more."""
-    return list(rows.filter(pk__in=pks).order_by("-pk")) if pks else []
+def _take(rows: QuerySet[Row], order: str, size: int) -> list[Row]:
+    """The first `size` rows in this order."""
+    branches = getattr(rows, "branches", ())
+    if not branches:
+        return list(rows.order_by(order)[:size])
+    walks = (rows.filter(branch).order_by(order).values_list("pk", flat=True)[:size] for branch in branches)
+    pks = sorted((pk for walk in walks for pk in walk), reverse=order == "-pk")[:size]
+    # By id alone: a row that has left the list meanwhile must not make the page look like the last.
+    found = rows.model._default_manager.filter(pk__in=pks).order_by(order)
+    found.query.select_related = rows.query.select_related
+    return list(found) if pks else []
 
 
 def _read(cursor: str) -> tuple[str, int]:
