@@ -90,13 +90,14 @@ def lookup(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
 
 
 def _by_reference(item: Item) -> int | None:
-    """Our own send whose answer never came, found by the reference that we gave it."""
+    """Our own send whose answer never came, or that we think was not sent, found by the reference that we gave it."""
     if item.message_id or not item.report.reference:
         return None
     unanswered = [status.value for status in UNRESOLVED]
     mine = Message.objects.filter(
-        account=item.account, reference=item.report.reference, match_id=None, status__in=unanswered, root__isnull=False
-    )
+        Q(status__in=unanswered) | Q(not_sent=True),
+        account=item.account, reference=item.report.reference, match_id=None, root__isnull=False,
+    )  # fmt: skip
     pks = list(mine.values_list("pk", flat=True)[:2])
     return pks[0] if len(pks) == 1 else None
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import httpx
 from aiolimiter import AsyncLimiter
@@ -44,11 +44,13 @@ class Worker:
         self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
         self._lanes: dict[int, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._questions: set[asyncio.Task[None]] = set()  # those of them that may be broken off
         self._answers: asyncio.Queue[tuple[Lane, list[Answer]]] = asyncio.Queue()
         self._stopping = asyncio.Event()
         self._swept_at = datetime.min.replace(tzinfo=timezone.get_default_timezone())
 
     def stop(self) -> None:
+        """Break off what is only asked, giving its leases back; a text that is being sent is waited for."""
         self._stopping.set()
 
     async def run(self, *, once: bool = False) -> None:
@@ -58,11 +60,14 @@ class Worker:
             due_by = timezone.now() if once else None  # what becomes due meanwhile is for the next time
             try:
                 while not self._stopping.is_set():
+                    was_at_work = self._is_at_work()
                     busy = await self._tick(caller, due_by)
-                    if once and not busy and not self._is_at_work():
-                        break
+                    if once and not (was_at_work or busy or self._is_at_work()):
+                        break  # a whole look began with nothing under way, and found nothing
                     await self._pause(0.02 if once else TICK)
             finally:
+                for question in self._questions:
+                    question.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self._answers.join()
                 writer.cancel()
@@ -149,7 +154,7 @@ class Worker:
     ) -> None:
         for batch in await self._sure(batches.claim_batches, account, timezone.now(), min(room, 5), due_by) or []:
             lane.in_flight += 1
-            self._start(self._batch(caller, lane, batch))
+            self._questions.add(self._start(self._batch(caller, lane, batch)))
 
     async def _serve_messages(
         self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
@@ -157,7 +162,7 @@ class Worker:
         dues = await self._sure(store.claim, account, timezone.now(), room, due_by) or []
         if dues:
             lane.in_flight += len(dues)
-            self._start(self._ask(caller, lane, dues))
+            self._questions.add(self._start(self._ask(caller, lane, dues)))
 
     def _room(self, lane: Lane, account: Account) -> int:
         if account.failures >= BREAKER:
@@ -181,10 +186,12 @@ class Worker:
         lane.account = account
         return lane
 
-    def _start(self, work: asyncio.coroutines.Coroutine[None, None, None]) -> None:  # type: ignore[name-defined]
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._questions.discard)
+        return task
 
     # -- the kinds of work
 
@@ -193,6 +200,9 @@ class Worker:
             answers = await ask_all(caller, lane, dues)
             await self._learn(lane)
             await self._answers.put((lane, answers))
+        except asyncio.CancelledError:
+            await self._sure(store.release, dues, timezone.now())
+            lane.in_flight -= len(dues)
         except Exception:
             log.exception("Asking %s failed; the messages are asked about again.", lane.account.slug)
             lane.in_flight -= len(dues)
@@ -256,6 +266,8 @@ class Worker:
         except ProviderError as error:
             await self._sure(batches.postpone_batch, batch, now + timedelta(seconds=60))
             await self._sure(store.note_health, lane.account, success=False, errors=[error])
+        except asyncio.CancelledError:
+            await self._sure(batches.postpone_batch, batch, now)
         except Exception:
             log.exception("A batch of %s could not be asked about.", lane.account.slug)
             await self._sure(batches.postpone_batch, batch, now + timedelta(seconds=300))

@@ -51,11 +51,11 @@ def _lease(mine: QuerySet[Message], pks: Sequence[int], now: datetime) -> list[D
     with transaction.atomic():
         free = mine.filter(pk__in=pks)
         if connection.features.has_select_for_update_skip_locked:
-            pks = list(free.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True))
-            free = Message.objects.filter(pk__in=pks)
+            locked = free.select_for_update(skip_locked=True).order_by("pk").values_list("pk", flat=True)
+            free = Message.objects.filter(pk__in=list(locked))
         free.update(lease=token, lease_until=now + LEASE)
-    leased = Message.objects.filter(pk__in=pks, lease=token).select_related("recipient")
-    return [Due(pk=message.pk, target=target_of(message), lease=token) for message in leased]
+    leased = Message.objects.select_related("recipient").filter(lease=token).in_bulk(pks)
+    return [Due(pk=pk, target=target_of(leased[pk]), lease=token) for pk in pks if pk in leased]
 
 
 def target_of(message: Message) -> Target:
@@ -205,7 +205,7 @@ def _postpone(answers: Sequence[Answer]) -> None:
     by_wait: dict[tuple[float, bool], list[Due]] = {}
     for answer in answers:
         counts = answer.error is not None and not isinstance(answer.error, Withheld)
-        step = min(max(asked.get(answer.due.pk, 0), 2), len(schedule.BACK_OFF) - 1)
+        step = min(asked.get(answer.due.pk, 0) + 2, len(schedule.BACK_OFF) - 1)
         stated = (answer.error.retry_after if answer.error else None) or 0.0
         by_wait.setdefault((max(schedule.BACK_OFF[step], stated), counts), []).append(answer.due)
     for (seconds, counts), dues in by_wait.items():
