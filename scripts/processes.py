@@ -118,6 +118,13 @@ def capture(command: Sequence[str], **options: Any) -> tuple[int, str]:
         stop([child], signal.SIGINT)
 
 
+def finish(command: Sequence[str], **options: Any) -> tuple[int, str]:
+    """As `capture`, but a wish to stop waits until the step is done: what it says is said only once."""
+    child = spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    output, _ = child.communicate()
+    return child.returncode, output
+
+
 class Services:
     """Long-running processes that stand and fall together."""
 

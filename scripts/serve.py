@@ -130,7 +130,7 @@ def _first_user(settings: Mapping[str, str]) -> None:
     if code == 0:
         return
     if code == NOBODY_YET:
-        code, output = processes.capture(manage("add_user", "admin", "--role", "admin"), env=settings)
+        code, output = processes.finish(manage("add_user", "admin", "--role", "admin"), env=settings)
     lines = output.strip().splitlines() or ["no reason given"]
     if code:
         reason = lines[-1] if lines[0].startswith("Traceback") else lines[0]

@@ -232,6 +232,13 @@ def test_a_process_that_ends_takes_the_others_with_it_and_is_named() -> None:
     assert web.poll() is not None
 
 
+def test_the_first_password_is_told_even_to_somebody_who_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_signal", signal.SIGINT)
+    assert processes.finish(["sh", "-c", "sleep 0.2; echo told"]) == (0, "told\n")
+    with pytest.raises(processes.Stopped):
+        processes.capture(["sleep", "60"])
+
+
 def test_nothing_outlives_a_stop_not_even_grandchildren_that_refuse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
