@@ -1,7 +1,7 @@
 """The webhook door: `POST /hooks/<token>/`. What each answer tells the provider:
 
 200  stored (also if it could not be read, or we do not know the message): do not send it again
-400  an empty body            404  no such address        401  the signature is wrong
+400  an empty or broken body  404  no such address        401  the signature is wrong
 413  too big                  503  our database cannot keep it just now, or a key of ours is missing: send it again
 """
 
@@ -92,6 +92,8 @@ def body_of(request: HttpRequest) -> bytes:
         raise Refused(413, "too_big", f"A report has at most {MOST_BYTES} bytes.")
     if not body:
         raise Refused(400, "empty", "The body is empty.")
+    if stated.isdigit() and len(body) < int(stated):
+        raise Refused(400, "broken_off", "The body is shorter than its Content-Length.")
     return body
 
 
