@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -41,6 +41,7 @@ class BatchFilter(Form):
         required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Name"),
         help_text=gettext_lazy("Part of the name or of the provider’s id"),
     )  # fmt: skip
+    singles = forms.BooleanField(required=False, label=gettext_lazy("Also orders of one message"))
 
     def apply(self, batches: QuerySet[Batch]) -> QuerySet[Batch]:
         if not self.is_valid():
@@ -48,8 +49,15 @@ class BatchFilter(Form):
         if account := self.cleaned_data["account"]:
             batches = batches.filter(account__slug=account)
         if name := self.cleaned_data["name"]:
-            batches = batches.filter(Q(name__icontains=name) | Q(provider_batch_id__icontains=name))
-        return batches
+            return batches.filter(Q(name__icontains=name) | Q(provider_batch_id__icontains=name))
+        return batches if self.cleaned_data["singles"] else batches.filter(_more_than_an_order())
+
+
+def _more_than_an_order() -> Q:
+    """Where every text is an order of its own, the batches worth a look would drown: those somebody named, those of
+    several messages, and those still being listed."""
+    second = Message.objects.filter(batch=OuterRef("pk"), root=None).order_by()[1:2]
+    return ~Q(name=F("provider_batch_id")) | Q(next_listing_at__isnull=False) | Q(Exists(second))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ def batches(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "rows": [_row(batch, counts[batch.pk]) for batch in shown.items],
-        "active": active(request.GET, {"account": form["account"].label, "name": form["name"].label}),
+        "active": active(request.GET, {name: form[name].label for name in ("account", "name", "singles")}),
         "older": at(request.GET, shown.older),
         "newer": at(request.GET, shown.newer),
         "problem": problem,

@@ -188,3 +188,18 @@ def test_the_bar_is_full_and_shows_whatever_is_there(counts: list[int]) -> None:
     assert sum(segment.width for segment in drawn) == (WIDTH if any(counts) else 0)
     assert all(segment.width > 0 for segment in drawn)
     assert [segment.x for segment in drawn] == [sum(s.width for s in drawn[:n]) for n in range(len(drawn))]
+
+
+def test_orders_of_one_message_stay_out_of_the_way_until_they_are_wanted() -> None:
+    bsg = account("bsg")
+    sends(bsg, 1, first=0, provider_batch_id="7001")
+    sends(bsg, 2, first=10, provider_batch_id="7002")
+    sends(bsg, 1, first=20, batch="named by us", provider_batch_id="7003")
+    ops = signed_in("ops")
+    assert shown(ops.get("/batches/")) == {"7002", "named by us"}
+    assert shown(ops.get("/batches/?singles=on")) == {"7001", "7002", "named by us"}
+    assert shown(ops.get("/batches/?name=7001")) == {"7001"}
+
+
+def shown(response: object) -> set[str]:
+    return {row.batch.name for row in response.context["rows"]}  # type: ignore[attr-defined]
