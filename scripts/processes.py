@@ -106,16 +106,16 @@ def run(command: Sequence[str], **options: Any) -> int:
 
 def capture(command: Sequence[str], **options: Any) -> tuple[int, str]:
     """Runs one step silently; returns its exit code and what it said."""
-    child = spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-    try:
-        while True:
-            try:
-                output, _ = child.communicate(timeout=0.1)
-                return child.returncode, output
-            except subprocess.TimeoutExpired:
-                pause(0)
-    finally:
-        stop([child], signal.SIGINT)
+    with spawn(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as child:
+        try:
+            while True:
+                try:
+                    output, _ = child.communicate(timeout=0.1)
+                    return child.returncode, output
+                except subprocess.TimeoutExpired:
+                    pause(0)
+        finally:
+            stop([child], signal.SIGINT)
 
 
 def finish(command: Sequence[str], **options: Any) -> tuple[int, str]:
