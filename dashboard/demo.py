@@ -37,6 +37,7 @@ BATCHES = (("Back in stock", 240), ("Payment reminders", 120))
 SINGLES = 120  # of each account at the start
 PACE = 1.5  # seconds between two new texts afterwards
 NEW_BATCH_EVERY = 80  # texts
+TRIES = 30
 
 
 def people() -> list[tuple[str, str, str]]:
@@ -125,11 +126,14 @@ class Traffic:
     async def _send(self, account: Account, request: Request, batch: str = "") -> None:
         try:
             reply = await self._call(account, account.url, request)
-            await asyncio.get_running_loop().run_in_executor(None, _register, account, reply, request, batch)
+            for _ in range(TRIES):
+                try:
+                    await asyncio.get_running_loop().run_in_executor(None, _register, account, reply, request, batch)
+                    return
+                except OperationalError:
+                    await asyncio.sleep(1.0)  # a busy database; registering is safe to repeat
         except (ProviderError, ReplyRefused):
             return  # a provider that says no to a send: nothing was sent, so there is nothing to show
-        except OperationalError:
-            await asyncio.sleep(1.0)  # the database is busy with webhooks; what it did not take arrives as orphans
 
     async def _call(self, account: Account, base_url: str, request: Request) -> Reply:
         return await self._caller.call(account.provider, base_url, account.credentials, request)
