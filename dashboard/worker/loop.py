@@ -176,6 +176,7 @@ class Worker:
             # At most one second's worth at once: a burst is what rate limits are for.
             limiter = AsyncLimiter(max(account.rate, 1.0), max(1.0, 1.0 / account.rate))
             lane = Lane(account, {}, limiter, asyncio.Semaphore(AT_ONCE), set(account.without(now)))
+            lane.misses = min(account.failures, BREAKER - 1)  # where the breaker is open, one more is enough
             self._lanes[account.pk] = lane
         moved = (lane.account.sealed_credentials, lane.account.url) != (account.sealed_credentials, account.url)
         if moved:
