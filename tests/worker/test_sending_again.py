@@ -199,8 +199,19 @@ def test_a_refused_connection_is_not_sent_and_a_report_about_it_is_a_conflict(ri
 # ------------------------------------------------------------------------------ we cannot tell
 
 
-@pytest.mark.parametrize("fault", ["reset_after", "502_after", "truncated_json"])
-@pytest.mark.parametrize("key", ["bridgexapi", "roycetalk", "smsbat", "esms_africa"])
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("bridgexapi", "reset_after"),
+        ("bridgexapi", "502_after"),
+        ("roycetalk", "reset_after"),
+        ("roycetalk", "truncated_json"),
+        ("smsbat", "502_after"),
+        ("smsbat", "truncated_json"),
+        ("esms_africa", "reset_after"),
+        ("esms_africa", "truncated_json"),
+    ],
+)
 def test_no_answer_to_a_send_holds_the_slot_and_nothing_is_sent_again(
     rig: Rig, ops: User, key: str, fault: str
 ) -> None:
@@ -353,8 +364,8 @@ def test_nasty_04_esms_automatic_retries_count_one_message(rig: Rig) -> None:
     account = rig.account("esms_africa")
     (message,) = rig.put(account, 87, batch="b-1")
     seen = []
-    for _ in range(12):
-        rig.later(1.5)
+    for _ in range(6):
+        rig.later(3)
         Message.objects.update(asked_at=None)
         rig.work_all()
         message.refresh_from_db()

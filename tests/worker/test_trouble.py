@@ -166,8 +166,9 @@ SILENT = ("500", "502", "reset_before", "reset_after", "502_after")
 UNREADABLE = ("invalid_json", "truncated_json", "duplicate_keys", "huge_body", "gzip_bomb", "nan")
 
 
-@pytest.mark.parametrize("key", ["bsg", "esms_africa"])
-@pytest.mark.parametrize("kind", SILENT + UNREADABLE)
+@pytest.mark.parametrize(
+    ("kind", "key"), [(kind, ("bsg", "esms_africa")[n % 2]) for n, kind in enumerate(SILENT + UNREADABLE)]
+)
 def test_a_bad_answer_changes_no_state_and_the_message_is_asked_about_again(rig: Rig, kind: str, key: str) -> None:
     account = rig.account(key)
     (message,) = rig.put(account, 5)
@@ -219,12 +220,12 @@ def test_an_id_that_fits_into_no_address_spoils_only_itself(rig: Rig) -> None:
     assert (good.status, bad.status, bad.lease) == ("delivered", "queued", "")
 
 
-def test_the_same_answer_twenty_times_is_one_event_and_one_piece_of_evidence(rig: Rig) -> None:
+def test_nasty_08_smsbat_the_same_answer_again_and_again_is_one_event_and_one_piece_of_evidence(rig: Rig) -> None:
     (message,) = rig.put(rig.account("smsbat"), 84)
     rig.later(30)
-    rig.rounds(20)
+    rig.rounds(8)
     (event,) = message.events.filter(word="processing")
-    assert (event.count, message.evidence.count()) == (20, 1)
+    assert (event.count, message.evidence.count()) == (8, 1)
 
 
 def test_nasty_11_roycetalk_no_redirect_is_followed(rig: Rig) -> None:
