@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import os
 from collections.abc import Callable, Iterator
@@ -16,6 +15,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
+
+from dashboard.vault import phone_key
 
 Problem = tuple[str, str]
 SWITCHES = {"on", "off", "true", "false", "yes", "no", "1", "0", "y", "n", "ok", "t", "f", ""}
@@ -58,8 +59,8 @@ def _credential_keys() -> Iterator[Problem]:
 
 def _phone_index_key() -> Iterator[Problem]:
     try:
-        right = len(base64.urlsafe_b64decode(settings.PHONE_INDEX_KEY)) == 32
-    except (ValueError, binascii.Error):
+        right = len(phone_key(settings.PHONE_INDEX_KEY)) == 32
+    except ValueError:
         right = False
     if not right:
         yield "it is missing or not 32 bytes in base64url.", "Run `make run` once; never change it afterwards."

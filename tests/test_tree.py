@@ -70,9 +70,7 @@ def test_only_ingest_writes_status_and_events(path: Path) -> None:
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Call):
             text = ast.unparse(node.func)
-            assert not text.startswith("Event.objects.") or not text.endswith(
-                ("create", "bulk_create")
-            )
+            assert not text.startswith("Event.objects.") or not text.endswith(("create", "bulk_create"))
             if text.endswith(".update") and "Message.objects" in text:
                 assert not {keyword.arg for keyword in node.keywords} & {"status", "effective", "provider_status"}
         if isinstance(node, ast.Assign):

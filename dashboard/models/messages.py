@@ -49,7 +49,8 @@ class Batch(models.Model):
     name = models.CharField(max_length=MAX_ID_LENGTH)
     provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
     created_at = models.DateTimeField()
-    cost = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)  # a price given for the whole order, booked once
+    # A price given for the whole order: booked here, once.
+    cost = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)
     currency = models.CharField(max_length=8, blank=True)
 
     # The provider's own counters: shown beside ours, never merged.
