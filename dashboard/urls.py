@@ -19,6 +19,7 @@ from dashboard.web import (
     people,
     recipients,
     retries,
+    second_factor,
     sign_in,
     tokens,
 )
@@ -40,6 +41,10 @@ urlpatterns = [
     path("sign-in/", sign_in.sign_in, name="sign-in"),
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("theme/", sign_in.theme, name="theme"),
+    path("second-factor/", second_factor.code, name="second-factor"),
+    path("second-factor/set-up/", second_factor.set_up, name="second-factor-set-up"),
+    path("second-factor/codes/", second_factor.codes, name="second-factor-codes"),
+    path("second-factor/replace/", second_factor.replace, name="second-factor-replace"),
     # support
     path("find/", find.find, name="find"),
     path("recipients/<slug:pk>/", recipients.recipient, name="recipient"),
@@ -71,6 +76,7 @@ urlpatterns = [
     path("people/<int:pk>/enable/", people.enable, name="person-enable"),
     path("people/<int:pk>/disable/", people.disable, name="person-disable"),
     path("people/<int:pk>/reset/", people.reset, name="person-reset"),
+    path("people/<int:pk>/second-factor/reset/", second_factor.reset, name="person-second-factor-reset"),
     path("people/tokens/", tokens.tokens, name="tokens"),
     path("people/tokens/create/", tokens.create, name="token-create"),
     path("people/tokens/<int:pk>/revoke/", tokens.revoke, name="token-revoke"),

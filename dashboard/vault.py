@@ -1,7 +1,7 @@
-"""Secrets at rest: Fernet under our own list of keys, each bound to its account and field.
+"""Secrets at rest: Fernet under our own list of keys, each bound to its owner and field.
 
-Fernet has no associated data, so the account's id and the field's name are inside the sealed text and checked:
-whoever can write to the database cannot move one account's key to another.
+Fernet has no associated data, so the owner's id and the field's name are inside the sealed text and checked: whoever
+can write to the database cannot move one account's key to another. Accounts and people have no such field in common.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def open_sealed(token: str, owner: int, field: str) -> dict[str, Any]:
     except (InvalidToken, ValueError):
         raise Unreadable("A stored secret cannot be opened with CREDENTIAL_KEYS.") from None
     if found.get("owner") != owner or found.get("field") != field:
-        raise Unreadable("A stored secret belongs to another account.")
+        raise Unreadable("A stored secret belongs somewhere else.")
     value: dict[str, Any] = found["value"]
     return value
 
@@ -51,6 +51,12 @@ def reseal(token: str) -> str:
     return keyring().rotate(token.encode()).decode()
 
 
+@lru_cache(maxsize=8)
+def phone_key(text: str) -> bytes:
+    """The bytes of a base64url key, padded or not. Raises ValueError."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def phone_hmac(digits: str) -> str:
     """The blind index of a number: finds it again without keeping it."""
-    return hmac.new(urlsafe_b64decode(settings.PHONE_INDEX_KEY), digits.encode(), "sha256").hexdigest()
+    return hmac.new(phone_key(settings.PHONE_INDEX_KEY), digits.encode(), "sha256").hexdigest()

@@ -23,6 +23,12 @@ class User(AbstractUser):
     # Set when an admin made the password: the person replaces it at the first sign-in.
     must_change_password = models.BooleanField(default=False)
 
+    # The second factor (dashboard/second_factor.py). Without a secret none was set up yet.
+    sealed_totp = models.TextField(blank=True, default="")
+    totp_step = models.BigIntegerField(default=0)  # of the last code used: no code is good twice
+    wrong_codes = models.JSONField(default=list, blank=True)  # when, since the last right one; the last ten
+    recovery_codes = models.JSONField(default=list, blank=True)  # the SHA-256 of each one left (80 random bits)
+
     @property
     def roles(self) -> frozenset[str]:
         return frozenset(role for role in ROLES if getattr(self, role))

@@ -20,6 +20,8 @@ PERMISSIONS = (
     "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), fullscreen=(), geolocation=(), "
     "gyroscope=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), usb=(), xr-spatial-tracking=()"
 )
+CODE_GIVEN = "second_factor"  # in the session: the code was given, too
+NOT_CHANGED_YET = ("password", "sign-out", "second-factor")  # open to a person whose password an admin made
 SEEN_EVERY = 60  # seconds: the session is one row, and not every click needs to write it
 
 
@@ -73,18 +75,59 @@ class SessionLimits:
     ) -> HttpResponse | None:
         if request.user.is_authenticated or not getattr(view, "login_required", True):
             return None
-        why = getattr(request, "ended", "")
-        if request.headers.get("HX-Request") == "true":
-            here = urlsplit(request.headers.get("HX-Current-URL", ""))
-            page = f"{here.path}?{here.query}" if here.query else here.path
-            response = HttpResponse("Your session is over. Sign in again.", status=401, content_type="text/plain")
-            response["HX-Redirect"] = sign_in_url(page, why)
-            return response
-        return redirect(sign_in_url(request.get_full_path() if request.method == "GET" else "", why))
+        return _lead(request, sign_in_url(_page(request), getattr(request, "ended", "")), "Your session is over.")
+
+
+def _page(request: HttpRequest) -> str:
+    """The page the person is on, to come back to; none for a form that was sent."""
+    if not _is_htmx(request):
+        return request.get_full_path() if request.method == "GET" else ""
+    here = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return f"{here.path}?{here.query}" if here.query else here.path
+
+
+def _lead(request: HttpRequest, url: str, why: str) -> HttpResponse:
+    """Send the whole browser there, also when only a part of a page was asked for."""
+    if not _is_htmx(request):
+        return redirect(url)
+    response = HttpResponse(f"{why} Sign in again.", status=401, content_type="text/plain")
+    response["HX-Redirect"] = url
+    return response
+
+
+def _is_htmx(request: HttpRequest) -> bool:
+    return request.headers.get("HX-Request") == "true"
 
 
 def _refreshes_itself(request: HttpRequest) -> bool:
-    return "v" in request.GET and request.headers.get("HX-Request") == "true"
+    return "v" in request.GET and _is_htmx(request)
+
+
+class SecondFactor:
+    """Behind https a password alone opens no page: a code is asked for, or the second factor is set up first.
+
+    Whoever has none yet may also change their own password: one made by an admin is replaced before anything else.
+    """
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: View, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> HttpResponse | None:
+        if not settings.HTTPS or not getattr(view, "login_required", True):
+            return None
+        has_one = bool(request.user.sealed_totp)  # type: ignore[union-attr]
+        if has_one and request.session.get(CODE_GIVEN):
+            return None
+        step, more = ("second-factor", set()) if has_one else ("second-factor-set-up", {"password"})
+        name = request.resolver_match.url_name if request.resolver_match else ""
+        if name in {step, *more}:
+            return None
+        return _lead(request, _with_query(reverse(step), next=_page(request)), "A second step is missing.")
 
 
 class RoleRequired:
@@ -102,7 +145,7 @@ class RoleRequired:
         if not getattr(view, "login_required", True):
             return None
         match = request.resolver_match
-        if request.user.must_change_password and (match is None or match.url_name not in ("password", "sign-out")):  # type: ignore[union-attr]
+        if request.user.must_change_password and (match is None or match.url_name not in NOT_CHANGED_YET):  # type: ignore[union-attr]
             return redirect("password")
         if not getattr(view, "roles", frozenset()) & request.user.roles:  # type: ignore[union-attr]
             raise PermissionDenied
@@ -111,5 +154,9 @@ class RoleRequired:
 
 def sign_in_url(page: str = "", why: str = "") -> str:
     """Where to sign in, and what to say and where to go afterwards."""
-    query = {name: value for name, value in (("next", page if page != "/" else ""), ("why", why)) if value}
-    return reverse("sign-in") + (f"?{urlencode(query)}" if query else "")
+    return _with_query(reverse("sign-in"), next=page, why=why)
+
+
+def _with_query(url: str, **query: str) -> str:
+    given = {name: value for name, value in query.items() if value and (name, value) != ("next", "/")}
+    return url + (f"?{urlencode(given)}" if given else "")

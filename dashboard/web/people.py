@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
@@ -30,7 +31,7 @@ ROLE_LABELS = {
 }
 SHOWN = "password"  # what dashboard.web.once keeps for this page
 WRONG_PASSWORDS = 5  # then whoever types is signed out: it may not be the person
-_WRONG = "wrong_passwords"
+WRONG_TRIES = "wrong_passwords"  # in the session
 
 
 class RolesField(forms.MultipleChoiceField):
@@ -108,7 +109,12 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, _("Saved."))
             return redirect("people")
-    context = {"person": found, "form": form, "audit_url": audit_url(actor=found.get_username())}
+    context = {
+        "person": found,
+        "form": form,
+        "audit_url": audit_url(actor=found.get_username()),
+        "https": settings.HTTPS,
+    }
     return render(request, "person.html", context)
 
 
@@ -213,14 +219,26 @@ def password(request: HttpRequest) -> HttpResponse:
             rules.set_password(me, form.cleaned_data["new"])
             trail.note(request, "person.password_changed", _subject(me))
         update_session_auth_hash(request, me)
-        request.session.pop(_WRONG, None)
+        request.session.pop(WRONG_TRIES, None)
         messages.success(request, _("Your password is changed. You are signed out everywhere else."))
         return redirect("home")
-    if form.wrong:
-        tries = request.session[_WRONG] = request.session.get(_WRONG, 0) + 1
-        if tries >= WRONG_PASSWORDS:
-            trail.note(request, "person.signed_out", _subject(me), reason="wrong passwords")
-            logout(request)
-            return redirect("sign-in")
-    context = {"form": form, "must": me.must_change_password, "rules": password_validators_help_texts()}
+    if form.wrong and (ended := wrong_password(request)):
+        return ended
+    context = {
+        "form": form,
+        "must": me.must_change_password,
+        "rules": password_validators_help_texts(),
+        "second_factor": settings.HTTPS and bool(me.sealed_totp),
+        "codes_left": len(me.recovery_codes),
+    }
     return render(request, "password.html", context)
+
+
+def wrong_password(request: HttpRequest) -> HttpResponseRedirect | None:
+    """Count a wrong password of somebody signed in; after five they are signed out."""
+    tries = request.session[WRONG_TRIES] = request.session.get(WRONG_TRIES, 0) + 1
+    if tries < WRONG_PASSWORDS:
+        return None
+    trail.note(request, "person.signed_out", _subject(user_of(request)), reason="wrong passwords")
+    logout(request)
+    return redirect("sign-in")

@@ -15,8 +15,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from dashboard import second_factor
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.context import THEME_COOKIE, THEMES
+from dashboard.web.middleware import CODE_GIVEN
 
 YEAR = 365 * 24 * 60 * 60
 
@@ -33,7 +35,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = AuthenticationForm(request, request.POST)
     if not form.is_valid():
         return render(request, "sign_in.html", {"form": form, "next": page})
-    login(request, form.get_user())  # a new session key: one that somebody planted is worth nothing
+    person = form.get_user()
+    if settings.HTTPS and second_factor.refused(person):
+        return render(request, "sign_in_locked.html", {"codes": True}, status=429)
+    login(request, person)  # a new session key: one that somebody planted is worth nothing
+    request.session.pop(CODE_GIVEN, None)
     request.session["began"] = request.session["seen"] = int(time.time())
     return redirect(page)
 
@@ -42,6 +48,7 @@ def _why(code: str) -> str:
     reasons = {
         "idle": _("You were signed out after 30 minutes without a click."),
         "limit": _("You were signed out: a session lasts 12 hours at most."),
+        "codes": _("You were signed out after five wrong codes."),
     }
     return reasons.get(code, "")
 

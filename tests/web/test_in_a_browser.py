@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pyotp
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
@@ -37,13 +38,13 @@ def message() -> Message:
     return found
 
 
-def sign_in(page: Page, base: str, *roles: str) -> None:
+def sign_in(page: Page, base: str, *roles: str, to: str = "/") -> None:
     user = person(*roles)
     page.goto(f"{base}/sign-in/")
     page.fill("#id_username", user.username)
     page.fill("#id_password", PASSWORD)
     page.press("#id_password", "Enter")
-    page.wait_for_url(f"{base}/")
+    page.wait_for_url(f"{base}{to}")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -66,6 +67,49 @@ def test_every_page_is_quiet_accessible_and_fits(
         found = Axe().run(page).response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], address
         complaints.clear()
+    page.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_second_factor_is_quiet_accessible_and_fits(
+    browser: Browser, live_server: Any, https: None, width: int, scheme: Any
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
+
+    def look() -> None:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+        assert complaints == [], page.url
+        found = Axe().run(page).response["violations"]
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], page.url
+
+    sign_in(page, live_server.url, "support", to="/second-factor/set-up/")
+    assert page.evaluate("document.querySelector('.qr').naturalWidth") > 0
+    look()
+    secret = page.inner_text("#secret").replace(" ", "")
+    page.fill("#id_code", pyotp.TOTP(secret).now())
+    page.press("#id_code", "Enter")
+    page.wait_for_url(f"{live_server.url}/second-factor/codes/*")
+    look()
+    recovery = page.inner_text(".recovery-codes li:first-child")
+    page.click("text=I have kept them")
+    page.goto(f"{live_server.url}/password/")
+    look()
+    name = page.inner_text(".menu-name")
+    page.context.clear_cookies()
+    page.goto(f"{live_server.url}/sign-in/")
+    page.fill("#id_username", name)
+    page.fill("#id_password", PASSWORD)
+    page.press("#id_password", "Enter")
+    page.wait_for_url(f"{live_server.url}/second-factor/")
+    look()
+    page.click("text=Without the phone")
+    page.fill("#id_recovery", recovery)
+    look()
+    page.press("#id_recovery", "Enter")
+    page.wait_for_selector("text=9 recovery codes are left.")
     page.close()
 
 

@@ -20,6 +20,7 @@ ALL, LISTS, OPS, ADMIN, SENDERS = set(ROLES), {"ops", "admin"}, {"ops"}, {"admin
 WHO: dict[str, set[str] | None] = {
     "hook": None, "healthz": None, "readyz": None, "metrics": None, "sign-in": None, "sign-out": None,
     "home": ALL, "theme": ALL, "password": ALL,
+    "second-factor": ALL, "second-factor-set-up": ALL, "second-factor-codes": ALL, "second-factor-replace": ALL,
     "find": ALL, "recipient": ALL, "message": ALL, "message-check": ALL, "message-evidence": ALL,
     "message-retry": SENDERS,
     "messages": LISTS, "messages-export": OPS, "batches": ALL, "batch": ALL, "batch-export": OPS,
@@ -27,7 +28,8 @@ WHO: dict[str, set[str] | None] = {
     "accounts": LISTS, "account": ADMIN, "account-add": ADMIN, "account-edit": ADMIN, "account-credentials": ADMIN,
     "account-test": ADMIN, "account-rotate": ADMIN,
     "people": ADMIN, "person": ADMIN, "person-add": ADMIN, "person-enable": ADMIN, "person-disable": ADMIN,
-    "person-reset": ADMIN, "tokens": ADMIN, "token-create": ADMIN, "token-revoke": ADMIN, "audit": ADMIN,
+    "person-reset": ADMIN, "person-second-factor-reset": ADMIN,
+    "tokens": ADMIN, "token-create": ADMIN, "token-revoke": ADMIN, "audit": ADMIN,
 }  # fmt: skip
 PROGRAMS = "api/"  # has its own keys and its own tests
 
