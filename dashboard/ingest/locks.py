@@ -20,6 +20,6 @@ def lock_ids(pairs: Iterable[tuple[int, str]]) -> None:
     if connection.vendor != "postgresql":
         return
     wanted = sorted({(account, crc32(match_id.encode()) % BUCKETS) for account, match_id in pairs})
+    one_after_another = "SELECT pg_advisory_xact_lock(a, b) FROM unnest(%s::int[], %s::int[]) AS wanted (a, b)"
     with connection.cursor() as cursor:
-        for account, bucket in wanted:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [account, bucket])
+        cursor.execute(one_after_another, [[account for account, _ in wanted], [bucket for _, bucket in wanted]])
