@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError, JsonResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
@@ -18,6 +20,7 @@ SENTENCES = {
 }
 CSRF = "This page is too old: you have signed in again since, or it was open for long. Reload it. Nothing was changed."
 BROKEN = "Something broke on our side. It has been logged. Check whether your last change was kept before trying again."
+BUSY = "The database was too busy to answer. Nothing was changed. Try again in a moment."
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -37,14 +40,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """500: no user and no database in this page, since they may be what broke."""
+    """500, or 503 if the database was what failed. The page needs neither a user nor a database."""
+    busy = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    status, code, sentence = (503, "unavailable", BUSY) if busy else (500, "internal", BROKEN)
     if _short(request):
-        return _answer(request, 500, "internal", BROKEN, "")
+        return _answer(request, status, code, sentence, "")
     try:
-        return HttpResponseServerError(render_to_string("500.html", {"sentence": BROKEN, "theme": "auto"}))
+        page = render_to_string("500.html", {"sentence": sentence, "busy": busy, "theme": "auto"})
+        return HttpResponse(page, status=status)
     except Exception:
         log.exception("The page for errors cannot be shown")
-        return HttpResponseServerError(BROKEN, content_type="text/plain; charset=utf-8")
+        return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
 
 
 def _short(request: HttpRequest) -> bool:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
@@ -90,6 +90,19 @@ def test_an_error_of_ours_shows_no_inside() -> None:
     assert part["Content-Type"].startswith("text/plain")
     program = errors.broken(RequestFactory().get("/api/v1/messages"))
     assert program["Content-Type"] == "application/json"
+
+
+def test_a_busy_database_is_said_to_be_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise OperationalError("database is locked")
+
+    ops = signed_in("ops")
+    ops.raise_request_exception = False
+    monkeypatch.setattr("dashboard.web.home.render", busy)
+    answer = ops.get("/")
+    assert answer.status_code == 503
+    assert b"Too busy just now" in answer.content
+    assert b"Nothing was changed" in answer.content
 
 
 def test_the_menu_shows_what_the_role_may_open() -> None:
