@@ -7,16 +7,17 @@ that touches the network, and the dashboard is the only part that remembers anyt
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Literal
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from providers.errors import (
     ErrorCode as ErrorCode,
     ProviderError as ProviderError,
+    complaint_of as complaint_of,
     for_call as for_call,
     needed as needed,
     read as read,
@@ -30,11 +31,14 @@ from providers.fields import (
     count_of as count_of,
     counters_of as counters_of,
     digits_of as digits_of,
+    filled as filled,
     id_text as id_text,
     is_control as is_control,
     list_of as list_of,
     money_of as money_of,
     optional_id as optional_id,
+    picked as picked,
+    price_text as price_text,
     retry_after_of as retry_after_of,
     sentence_of as sentence_of,
     stated_time as stated_time,
@@ -42,7 +46,12 @@ from providers.fields import (
     time_of as time_of,
     word_of as word_of,
 )
-from providers.strict_json import clean_text, looks_like_json as looks_like_json, strict_json
+from providers.replies import (
+    Reply as Reply,
+    form_or_json as form_or_json,
+    http_error as http_error,
+    wrong_kind as wrong_kind,
+)
 
 
 class Status(StrEnum):
@@ -76,22 +85,6 @@ class Request:
     params: tuple[tuple[str, str], ...] = ()
     json: Any = None
     headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What came back. `headers` has lower-case names. `body` is decoded (gunzipped) and size-capped bytes."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def json(self) -> Any:
-        """The body as JSON under our strict rules. Raises ProviderError("unparseable")."""
-        try:
-            return strict_json(self.body)
-        except ValueError as error:
-            raise ProviderError("unparseable", f"The reply is not readable JSON: {error}", status=self.status) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +145,9 @@ class Entry:
     note: str = ""
     at_raw: str = ""
     at: datetime | None = None
+
+
+ACCEPTED = Entry(word="accepted", status=Status.QUEUED)  # a send reply that names a message and says no more of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +223,7 @@ class CredentialField:
 
 
 class Provider:
-    """One provider. A subclass is one file: a status table, what to ask, how to read. See docs/adding-a-provider.md.
+    """One provider. A subclass is one file: its tables, asking, hearing, what is wrong. See docs/adding-a-provider.md.
 
     Readers (`split`, `report`, `summary_of`, `send_reply`, ...) may simply index into what they are given: call
     them through `read()`, which turns every KeyError, TypeError and the like into one ProviderError("unparseable").
@@ -239,6 +235,7 @@ class Provider:
     base_url: ClassVar[str]
     credentials: ClassVar[tuple[CredentialField, ...]] = (CredentialField(name="api_key", label="API key"),)
     words: ClassVar[Mapping[str, Status]]
+    times: ClassVar[Mapping[Status, str]] = {}  # the field that says when a message came to a status
     rate: ClassVar[float] = 10.0  # requests a second, when the admin says nothing else
     fresh_for: ClassVar[int] = 5  # seconds an answer stays fresh: not asked again before, whoever clicks
     numbers_attempts: ClassVar[bool] = False
@@ -288,10 +285,6 @@ class Provider:
 
     # -- hearing
 
-    def error(self, call: str, reply: Reply) -> ProviderError | None:
-        """What is wrong with this reply as a whole; None if it can be read. Looks at every HTTP status."""
-        raise NotImplementedError
-
     def split(self, ask: Ask, payload: Any) -> Page:
         """Cut a reply to `ask` into one object per message. A reply about one message is itself the only item."""
         return Page(items=(payload,))
@@ -332,8 +325,20 @@ class Provider:
         """What a word means; None (a note) if no table lists it."""
         return self.words.get(word.strip().lower())
 
+    def entry(self, word: str, item: Mapping[str, Any], detail: str = "", at: str = "") -> Entry:
+        """What `item` says by this word. Its time is in the field `at`, else in the one that `times` names."""
+        status = self.status(word)
+        at_raw, parsed = time_of(item.get(at or (self.times.get(status, "") if status else "")))
+        return Entry(word=word, status=status, detail=detail, at_raw=at_raw, at=parsed)
 
-# --------------------------------------------------------------------------------------------- helpers for readers
+    # -- what is wrong
+
+    def error(self, call: str, reply: Reply) -> ProviderError | None:
+        """What is wrong with this reply as a whole; None if it can be read. Looks at every HTTP status."""
+        raise NotImplementedError
+
+
+# --------------------------------------------------------------------------------------------- helpers for asking
 
 
 def path_part(value: str) -> str:
@@ -343,52 +348,47 @@ def path_part(value: str) -> str:
     return quote(value, safe="")
 
 
+def get(path: str, **params: str | int) -> Request:
+    """A GET of this path, whose ids are quoted by `path_part`."""
+    return Request(method="GET", path=path, params=tuple((name, str(value)) for name, value in params.items()))
+
+
+def status_asks(targets: Sequence[Target], path: str) -> list[Ask]:
+    """The seed document's own call about each target that has an id, which takes the place of "{}" in the path."""
+    named = [(target, path_part(target.id)) for target in targets if target.id is not None]
+    return [Ask(call="status", request=get(path.format(id_)), targets=(target,)) for target, id_ in named]
+
+
 def chunks(items: Sequence[Target], size: int) -> Iterator[tuple[Target, ...]]:
+    """The targets of one bulk call after another. A single one left over is in none: it is cheaper asked alone."""
     for start in range(0, len(items), size):
-        yield tuple(items[start : start + size])
+        if len(items) - start > 1:
+            yield tuple(items[start : start + size])
 
 
-def form_or_json(body: bytes, content_type: str) -> Any:
-    """A webhook body as JSON, or as a dict if it is a form. Raises ProviderError("unparseable")."""
-    if content_type.split(";")[0].strip().lower() == "application/x-www-form-urlencoded":
-        try:
-            pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, strict_parsing=True, max_num_fields=200)
-        except ValueError:
-            raise ProviderError("unparseable", "The form cannot be read.") from None
-        form = {clean_text(name): clean_text(value) for name, value in pairs}
-        if len(form) != len(pairs):
-            raise ProviderError("unparseable", "The form names a field twice.")
-        return form
-    return Reply(status=200, body=body).json()
+def worth_listing(targets: Sequence[Target]) -> dict[str, list[Target]]:
+    """The batches that are cheaper listed than asked one by one (more than three), or with messages without an id."""
+    batches: dict[str, list[Target]] = {}
+    for target in targets:
+        if target.batch_id:
+            batches.setdefault(target.batch_id, []).append(target)
+    return {b: members for b, members in batches.items() if len(members) > 3 or any(t.id is None for t in members)}
 
 
-def http_error(reply: Reply, message: str = "", provider_code: str = "") -> ProviderError | None:
-    """The error an HTTP status alone amounts to; None for 2xx. Adapters look at the body first.
+def uncovered(targets: Sequence[Target], asks: Sequence[Ask]) -> list[Target]:
+    """The targets that none of these asks is about."""
+    covered = {target for ask in asks for target in ask.targets}
+    return [target for target in targets if target not in covered]
 
-    `message` is the provider's own sentence where it gave one. Statuses from RFC 9110; 404, 405 and 501 on a call
-    that the seed document does not know mean "unsupported", which the adapter decides, since it knows its calls.
+
+# --------------------------------------------------------------------------------------------- helpers for hearing
+
+
+def page_of(ask: Ask, rows: Sequence[Any], following: Request, *, seen: int, total: int | None, limit: int) -> Page:
+    """A page of a list, with the request for the following one unless this is the last; `seen` counts up to its end.
+
+    Without a total, a page that is not full is the last. An empty one ends a list that shrank while it was read.
     """
-    status = reply.status
-    if 200 <= status < 300:
-        return None
-    said = f": {message}" if message else ""
-    code: ErrorCode
-    match status:
-        case 401 | 403:
-            code, text = "credentials", f"The provider refused the credentials (HTTP {status}){said}"
-        case 402:
-            code, text = "balance", f"The account has no money left{said}"
-        case 404 | 410:
-            code, text = "not_found", f"The provider does not know it (HTTP {status}){said}"
-        case 405 | 501:
-            code, text = "unsupported", f"The provider does not know this call (HTTP {status}){said}"
-        case 429:
-            code, text = "throttled", f"The provider asks us to slow down{said}"
-        case _ if 300 <= status < 400:
-            code, text = "refused", f"The provider redirects (HTTP {status}); redirects are never followed"
-        case _ if status >= 500:
-            code, text = "unreachable", f"The provider has trouble (HTTP {status}){said}"
-        case _:
-            code, text = "refused", f"The provider refused the request (HTTP {status}){said}"
-    wait = retry_after_of(reply.headers) if status in {429, 503} else None
-    return ProviderError(code, text[:500], status=status, provider_code=provider_code, retry_after=wait)
+    unseen = seen < total if total is not None else len(rows) >= limit
+    more = replace(ask, page=ask.page + 1, request=following) if unseen and rows else None
+    return Page(items=tuple(rows), more=more, complete=not unseen)

@@ -8,12 +8,12 @@ https://github.com/bridgexapi-dev/bridgexapi-direct-api-python-examples
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from providers.base import (
+    ACCEPTED,
     Ask,
     Entry,
     ErrorCode,
@@ -27,45 +27,69 @@ from providers.base import (
     SendReply,
     Status,
     Target,
+    complaint_of,
     count_of,
     digits_of,
+    filled,
     for_call,
+    get,
     http_error,
     list_of,
     money_of,
     needed,
     optional_id,
+    page_of,
     path_part,
+    picked,
+    price_text,
     require,
+    status_asks,
     text_of,
     time_of,
     tried,
+    uncovered,
     word_of,
+    worth_listing,
+    wrong_kind,
 )
+
+WORDS = {
+    "queued": Status.QUEUED,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "failed": Status.FAILED,  # EXPIRED where `error` says so, see _said
+}
+
+# All the time there is: it tells when a message was queued, never when it was delivered.
+TIMES = {Status.QUEUED: "created_at"}
 
 NO_RECORD = "dlr record not found"
 NO_ORDER = "order not found"  # said by a server that has the call: the order is young, or another account's
 # HTTP statuses are not documented, these texts are (in the SDK): the text decides, the HTTP status only without one.
-ERROR_TEXTS: tuple[tuple[str, ErrorCode], ...] = (
-    ("missing api key", "credentials"),
-    ("missing x-api-key header", "credentials"),
-    ("invalid or inactive api key", "credentials"),
-    ("insufficient balance", "balance"),
-    (NO_RECORD, "not_found"),
-    ("invalid route_id", "refused"),
-    ("you are not authorized for route", "refused"),
-    ("not authorized for the casino route", "refused"),
-    ("sender id not allowed for route", "refused"),
-    ("pricing failed", "refused"),
-    ("estimate failed", "refused"),
-    ("no pricing available", "refused"),
+CODES: dict[str, ErrorCode] = {
+    "missing api key": "credentials",
+    "missing x-api-key header": "credentials",
+    "invalid or inactive api key": "credentials",
+    "insufficient balance": "balance",
+    NO_RECORD: "not_found",
+    "invalid route_id": "refused",
+    "you are not authorized for route": "refused",
+    "not authorized for the casino route": "refused",
+    "sender id not allowed for route": "refused",
+    "pricing failed": "refused",
+    "estimate failed": "refused",
+    "no pricing available": "refused",
     # Their carrier failed them: nobody says whether a part of the order left, so it must not read as "not sent".
-    ("vendor send failed", "unreachable"),
-)
+    "vendor send failed": "unreachable",
+}
 
+ASKED = ("caller_id", "message")  # what one message of a send reply takes from our request
+TOLD = ("order_id", "route_id")  # and from the reply as a whole
+API = "/api/v1"
+STATUS = API + "/dlr/{}"
+READS = frozenset({"orders"})  # beyond the seed's own call
 ROUTES = ("1", "2", "3", "4", "5", "7", "8")
 PAGE_SIZE = 500  # the SDK's own
-MAX_PAGES = 200  # a list that never ends is somebody's bug; stop and call it incomplete
 
 
 class BridgeXApi(Provider):
@@ -73,12 +97,8 @@ class BridgeXApi(Provider):
     label = "BridgeXAPI"
     docs = "https://github.com/bridgexapi-dev/bridgexapi-python-sdk"
     base_url = "https://hi.bridgexapi.io"
-    words = {
-        "queued": Status.QUEUED,
-        "sent": Status.SENT,
-        "delivered": Status.DELIVERED,
-        "failed": Status.FAILED,  # EXPIRED where `error` says so, see _status
-    }
+    words = WORDS
+    times = TIMES
     not_documented = (
         "The HTTP status of each error: the text of the error decides.",
         "The zone of its times, and when a message was delivered: only its creation time is given.",
@@ -87,30 +107,21 @@ class BridgeXApi(Provider):
         "Any webhook, retry or idempotency: a retry is a new order and a new charge.",
     )
 
+    # -- asking
+
     def headers(self, credentials: Mapping[str, str]) -> dict[str, str]:
         return {"X-API-KEY": needed(credentials, "api_key")}
 
-    # -- asking
-
     def asks(self, targets: Sequence[Target], without: frozenset[str] = frozenset()) -> list[Ask]:
-        orders: dict[str, list[Target]] = defaultdict(list)
-        for target in targets:
-            orders[target.batch_id].append(target)
-        asks = []
-        for order_id, group in orders.items():
-            # A message without an id can only be found in its order's list, by its number.
-            listed = len(group) > 3 or any(t.id is None for t in group)
-            if order_id and listed and "orders" not in without:
-                asks.append(_order_ask(order_id, tuple(group)))
-            else:
-                asks += [_one_ask(t.id, t) for t in group if t.id is not None]
-        return asks
+        listed = {} if "orders" in without else worth_listing(targets)
+        lists = [_list_ask(order_id, members) for order_id, members in listed.items()]
+        return lists + status_asks(uncovered(targets, lists), STATUS)
 
     def listing_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
-        return None if "orders" in without else _order_ask(batch_id)
+        return None if "orders" in without else _list_ask(batch_id)
 
     def probe_ask(self) -> Ask:
-        return Ask(call="probe", request=Request(method="GET", path="/api/v1/balance"))
+        return Ask(call="probe", request=get(f"{API}/balance"))
 
     def send_request(self, outgoing: Outgoing) -> Request:
         route = outgoing.route or "1"
@@ -125,81 +136,57 @@ class BridgeXApi(Provider):
             "numbers": [outgoing.to],
             "message": outgoing.text,
         }
-        return Request(method="POST", path="/api/v1/send_sms", json=body)
+        return Request(method="POST", path=f"{API}/send_sms", json=body)
 
     # -- hearing
-
-    def error(self, call: str, reply: Reply) -> ProviderError | None:
-        payload, _ = tried(reply.json)
-        detail = _detail(payload)
-        known = _fault(payload, reply.status)
-        if call == "orders" and reply.status == 404 and NO_ORDER in detail.lower():
-            return None  # `split` finds nobody, so each message is asked about alone
-        error = known or http_error(reply, detail)
-        if call == "orders" and error is None and not _may_list(reply, payload):
-            error = ProviderError("unsupported", "BridgeXAPI answered with no list of messages.", status=reply.status)
-        if error is None or error.code in {"credentials", "balance", "throttled", "unreachable"}:
-            return error
-        if call == "orders":  # whatever is wrong with an order's list, its messages can still be asked one by one
-            return error.named("not_found" if NO_RECORD in detail.lower() else "unsupported")
-        return known or for_call(error, own=call == "status", reads=False)
 
     def split(self, ask: Ask, payload: Any) -> Page:
         if ask.call != "orders":
             return Page(items=(payload,))
-        if NO_ORDER in _detail(payload).lower():
+        if NO_ORDER in _complaint(payload).lower():
             return Page(items=(), complete=False)
-        messages = list_of(payload["messages"])
+        rows = list_of(payload["messages"])
         skip = int(dict(ask.request.params)["skip"])
         total, limit, skipped = (count_of(payload.get(name)) for name in ("total", "limit", "skip"))
-        reached = skip + len(messages)
-        # A server that ignores `skip` shows its first page for ever.
-        ignored = skipped is not None and skipped < skip
-        # Without a total, a page that is not full is the last. Their limit may be smaller than the one we asked for.
-        unfinished = reached < total if total is not None else len(messages) >= (limit or PAGE_SIZE)
-        done = not unfinished and not ignored
-        stuck = ignored or not messages or ask.page + 1 >= MAX_PAGES
-        more = None if done or stuck else replace(ask, request=_page(ask.request.path, reached), page=ask.page + 1)
-        return Page(items=tuple(messages), more=more, complete=done)
+        if skipped is not None and skipped < skip:  # it ignores `skip`, and would show its first page for ever
+            return Page(items=tuple(rows), complete=False)
+        seen = skip + len(rows)
+        following = get(ask.request.path, limit=PAGE_SIZE, skip=seen)
+        # Their limit may be smaller than the one we asked for.
+        return page_of(ask, rows, following, seen=seen, total=total, limit=limit or PAGE_SIZE)
 
     def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
-        failure = text_of(item.get("error"))
-        if call == "send" and not item.get("status"):  # named, and no word about it
-            word, status = "accepted", self.status("queued")
-        else:
-            word = word_of(item["status"])
-            status = self._status(word, failure)
-        created, when = time_of(item.get("created_at"))
-        # `created_at` is all the time there is: it tells when a message was queued, never when it was delivered.
-        at = (created, when) if status is Status.QUEUED else ("", None)
-        order = item.get("sms_order_id", item.get("order_id"))
+        created, order = time_of(item.get("created_at"))[0], item.get("sms_order_id", item.get("order_id"))
         return Report(
             id=optional_id(item.get("bx_message_id")) or None,
             to=digits_of(item.get("msisdn")),
             batch_id="" if order == 0 else optional_id(order),
-            entries=(Entry(word=word, status=status, detail=failure, at_raw=at[0], at=at[1]),),
+            entries=(ACCEPTED if call == "send" and not item.get("status") else self._said(item),),
             sender=text_of(item.get("caller_id")),
             text=text_of(item.get("message")),
             route=text_of(item.get("route_id")),
-            extra={"created_at": created} if created else {},
+            extra=filled({"created_at": created}),
         )
 
     def probe_says(self, payload: Any) -> str:
-        balance = money_of(payload.get("balance"))
-        return "" if balance is None else f"Balance {balance} {text_of(payload.get('currency'))}".strip()
+        balance = price_text(payload.get("balance"), payload.get("currency"))
+        return f"Balance {balance}" if balance else ""
 
     def send_reply(self, payload: Any, request: Any = None) -> SendReply:
-        fault = _fault(payload)
-        if fault is not None:
-            raise fault
+        if refusal := _refusal(payload):
+            raise refusal
         order_id = optional_id(payload.get("order_id"))
         messages = payload.get("messages") or []
         if not order_id and not messages:
             raise ValueError("neither an order nor a message")
-        named = messages or [{"msisdn": number} for number in _asked(request).get("numbers", ())]
+        numbers = picked(request, ("numbers",)).get("numbers", [])
+        named = messages or [{"msisdn": number} for number in numbers]
+        shared = picked(payload, TOLD) | picked(request, ASKED)
+        if isinstance(numbers, list) and len(numbers) == 1:
+            shared["msisdn"] = numbers[0]  # the reply may leave out the one number that was asked
         cost = money_of(payload.get("cost"))
         return SendReply(
-            items=tuple(_facts(payload, request) | _said(message) for message in named),
+            items=tuple(shared | filled(message) for message in named),  # a null is no answer
             batch_id=order_id,
             to_list=not messages,
             cost=cost,  # of the whole order: on no message, or an order of three would be booked three times
@@ -207,76 +194,46 @@ class BridgeXApi(Provider):
             balance=money_of(payload.get("balance_after")),
         )
 
-    def _status(self, word: str, failure: str) -> Status | None:
-        status = self.status(word)
-        return Status.EXPIRED if status is Status.FAILED and "expir" in failure.lower() else status
+    def _said(self, item: Any) -> Entry:
+        """What is said about a message. That its time ran out is told by the error text of `failed` alone."""
+        entry = self.entry(word_of(item["status"]), item, text_of(item.get("error")))
+        expired = entry.status is Status.FAILED and "expir" in entry.detail.lower()
+        return replace(entry, status=Status.EXPIRED) if expired else entry
+
+    # -- what is wrong
+
+    def error(self, call: str, reply: Reply) -> ProviderError | None:
+        payload, _ = tried(reply.json)
+        said = _complaint(payload)
+        if call in READS and reply.status == 404 and NO_ORDER in said.lower():
+            return None  # `split` finds nobody, so each message is asked about alone
+        refusal = _refusal(payload, reply.status)
+        error = refusal or http_error(reply, said)
+        if error is None and call in READS:
+            error = wrong_kind(reply, payload, isinstance(payload, dict) and isinstance(payload.get("messages"), list))
+        if error is None or error.code in {"credentials", "balance", "throttled", "unreachable"}:
+            return error
+        if call in READS:  # whatever is wrong with an order's list, its messages can still be asked one by one
+            return error.named("not_found" if NO_RECORD in said.lower() else "unsupported")
+        return refusal or for_call(error, own=call == "status", reads=False)
 
 
-def _one_ask(message_id: str, target: Target) -> Ask:
-    request = Request(method="GET", path=f"/api/v1/dlr/{path_part(message_id)}")
-    return Ask(call="status", request=request, targets=(target,))
+def _list_ask(order_id: str, members: Sequence[Target] = ()) -> Ask:
+    request = get(f"{API}/orders/{path_part(order_id)}/dlr", limit=PAGE_SIZE, skip=0)
+    return Ask(call="orders", request=request, targets=tuple(members))
 
 
-def _order_ask(order_id: str, targets: tuple[Target, ...] = ()) -> Ask:
-    return Ask(call="orders", request=_page(f"/api/v1/orders/{path_part(order_id)}/dlr", 0), targets=targets)
+def _complaint(payload: Any) -> str:
+    """What BridgeXAPI says is wrong: `detail`, or the `message` of a reply that calls itself an error."""
+    failed = isinstance(payload, dict) and str(payload.get("status")).lower() in {"error", "failure"}
+    said = complaint_of(payload, "detail")[1] or (complaint_of(payload, "message")[1] if failed else "")
+    return said or (str(payload["status"]) if failed else "")
 
 
-def _page(path: str, skip: int) -> Request:
-    return Request(method="GET", path=path, params=(("limit", str(PAGE_SIZE)), ("skip", str(skip))))
-
-
-def _may_list(reply: Reply, payload: Any) -> bool:
-    """False for another kind of answer, or a web page. JSON that broke off on its way is only unreadable this once."""
-    if payload is None:
-        return reply.body.lstrip()[:1] == b"{"
-    return isinstance(payload, dict) and isinstance(payload.get("messages"), list)
-
-
-def _detail(payload: Any) -> str:
-    """What BridgeXAPI says is wrong: `detail` is a sentence, or a list of objections to single fields."""
-    if not isinstance(payload, dict):
-        return ""
-    detail = payload.get("detail")
-    if isinstance(detail, list):
-        return "; ".join(_objection(entry) for entry in detail[:5])
-    if detail is None and str(payload.get("status")).lower() in {"error", "failure"}:
-        detail = payload.get("message") or payload["status"]
-    return "" if detail is None else str(detail).strip()
-
-
-def _objection(entry: Any) -> str:
-    """One entry of a FastAPI validation list, as "body.numbers.0: too short"."""
-    if not isinstance(entry, dict):
-        return str(entry)
-    place = entry.get("loc")
-    where = ".".join(str(part) for part in place) if isinstance(place, list) else ""
-    return f"{where}: {entry.get('msg')}" if where else str(entry.get("msg"))
-
-
-def _fault(payload: Any, status: int | None = None) -> ProviderError | None:
+def _refusal(payload: Any, status: int | None = None) -> ProviderError | None:
     """The error a body amounts to by its text alone; None leaves it to the HTTP status."""
-    detail = _detail(payload)
-    code = next((code for text, code in ERROR_TEXTS if text in detail.lower()), None)
-    if code is None and detail and (status is None or 200 <= status < 300):
+    said = _complaint(payload)
+    code = next((code for text, code in CODES.items() if text in said.lower()), None)
+    if code is None and said and (status is None or 200 <= status < 300):
         code = "refused"
-    return ProviderError(code, f"BridgeXAPI says: {detail}"[:500], status=status) if code else None
-
-
-def _asked(request: Any) -> dict[str, Any]:
-    return request if isinstance(request, dict) else {}
-
-
-def _facts(payload: Any, request: Any) -> dict[str, Any]:
-    """What the order and the request say about each of its messages, so that a message's reply stands alone."""
-    asked = _asked(request)
-    facts = {name: payload.get(name) for name in ("order_id", "route_id")}
-    facts |= {name: asked.get(name) for name in ("caller_id", "message")}
-    numbers = asked.get("numbers")
-    if isinstance(numbers, list) and len(numbers) == 1:
-        facts["msisdn"] = numbers[0]
-    return _said(facts)
-
-
-def _said(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts without those that are null: a null is no answer."""
-    return {name: value for name, value in facts.items() if value is not None}
+    return ProviderError(code, f"BridgeXAPI says: {said}", status=status) if code else None

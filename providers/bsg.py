@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from providers.base import (
+    ACCEPTED,
     Ask,
     CredentialField,
     Entry,
@@ -29,49 +30,87 @@ from providers.base import (
     Summary,
     Target,
     chunks,
+    complaint_of,
     count_of,
     digits_of,
+    filled,
     for_call,
+    get,
     http_error,
     money_of,
     needed,
     optional_id,
     path_part,
+    picked,
+    price_text,
     require,
     retry_after_of,
+    status_asks,
     text_of,
-    time_of,
     tried,
+    uncovered,
     word_of,
+    wrong_kind,
 )
 
-# Every code that is not simply a refusal (there are thirty of those).
-CODES: dict[int, ErrorCode] = {
-    1: "credentials",  # invalid key
-    2: "credentials",  # user blocked
-    4: "unsupported",  # function not supported
-    5: "unreachable",  # "unknown error": temporary, and of a send nobody can tell
-    8: "balance",
-    11: "throttled",  # too many messages at a time
-    20: "not_found",  # SMS
-    23: "duplicate",  # they have our reference already: the first request got through
-    30: "not_found",  # task
+# Three documents, three lists of words; this is their union.
+WORDS = {
+    "": Status.QUEUED,
+    "new": Status.QUEUED,
+    "waiting": Status.QUEUED,
+    "scheduled": Status.QUEUED,
+    "moderation": Status.QUEUED,
+    "accepted": Status.QUEUED,
+    "sending": Status.SUBMITTED,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "read": Status.DELIVERED,
+    "deliver": Status.DELIVERED,
+    "expired": Status.EXPIRED,
+    "undeliverable": Status.UNDELIVERABLE,
+    "undelivered": Status.UNDELIVERABLE,
+    "not_deliver": Status.UNDELIVERABLE,
+    "failed": Status.FAILED,
+    "rejected": Status.REJECTED,
+    "deleted": Status.CANCELLED,
+    "unknown": Status.UNKNOWN,
 }
-REFUSALS = {3, 6, 7, 9, 10, 12, 21, 22, *range(24, 30), *range(31, 37)}
-NOT_FOUND = 20
 
-# The time that belongs to a status. Any final one came about with the delivery report; a note has no time of its own.
-TIME_OF: dict[Status | None, str] = {
+# Any final status came about with the delivery report. "sending" has no time: `time_sent` may still be a plan then.
+TIMES = {
     Status.QUEUED: "time_in",
-    Status.SUBMITTED: "",  # `time_sent` may be a plan
     Status.SENT: "time_sent",
-    None: "",
+    Status.DELIVERED: "time_dr",
+    Status.EXPIRED: "time_dr",
+    Status.UNDELIVERABLE: "time_dr",
+    Status.FAILED: "time_dr",
+    Status.REJECTED: "time_dr",
+    Status.CANCELLED: "time_dr",
+    Status.UNKNOWN: "time_dr",
 }
 
-BULK = 100
+CODES: dict[str, ErrorCode] = {
+    **dict.fromkeys(map(str, (3, 6, 7, 9, 10, 12, 21, 22, *range(24, 30), *range(31, 37))), "refused"),
+    "1": "credentials",  # invalid key
+    "2": "credentials",  # user blocked
+    "4": "unsupported",  # function not supported
+    "5": "unreachable",  # "unknown error": temporary, and of a send nobody can tell
+    "8": "balance",
+    "11": "throttled",  # too many messages at a time
+    "20": "not_found",  # SMS
+    "23": "duplicate",  # they have our reference already: the first request got through
+    "30": "not_found",  # task
+}
+NOT_FOUND = "20"
+COMPLAINTS = ("errorDescription", "message", "errors")  # `errors`: the web framework's own, by field
+
 COUNTERS = ("delivered", "expired", "undeliverable", "unknown")
-SEED_CALLS = {"status", "reference_seed", "task_seed"}
-NEWER_CALLS = {"bulk", "reference", "task"}
+ASKED = ("msisdn", "originator", "body")  # what one message of a send reply takes from our request
+API = "/rest/sms"
+STATUS = API + "/{}"
+OWN = frozenset({"status", "reference_seed", "task_seed"})  # the seed's only ways to ask
+READS = frozenset({"bulk", "reference", "task"})  # newer calls
+MOST_IDS = 100
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 AS_NUMBER = re.compile(r"[1-9][0-9]{0,17}")  # an id that survives as the JSON number getStatus wants: "0211" would not
 
@@ -88,28 +127,8 @@ class Bsg(Provider):
             help="With a key that starts with test_ BSG answers every question with random information.",
         ),
     )
-    # Three documents, three lists of words; this is their union.
-    words = {
-        "": Status.QUEUED,
-        "new": Status.QUEUED,
-        "waiting": Status.QUEUED,
-        "scheduled": Status.QUEUED,
-        "moderation": Status.QUEUED,
-        "accepted": Status.QUEUED,
-        "sending": Status.SUBMITTED,
-        "sent": Status.SENT,
-        "delivered": Status.DELIVERED,
-        "read": Status.DELIVERED,
-        "deliver": Status.DELIVERED,
-        "expired": Status.EXPIRED,
-        "undeliverable": Status.UNDELIVERABLE,
-        "undelivered": Status.UNDELIVERABLE,
-        "not_deliver": Status.UNDELIVERABLE,
-        "failed": Status.FAILED,
-        "rejected": Status.REJECTED,
-        "deleted": Status.CANCELLED,
-        "unknown": Status.UNKNOWN,
-    }
+    words = WORDS
+    times = TIMES
     has_summary = True
     webhook_setup = (
         "BSG has no setting for it: each send carries its own callback_url. Texts sent from here carry this account's "
@@ -122,25 +141,25 @@ class Bsg(Provider):
         "A limit on requests a second.",
     )
 
+    # -- asking
+
     def headers(self, credentials: Mapping[str, str]) -> dict[str, str]:
         return {"X-API-KEY": needed(credentials, "api_key")}
 
-    # -- asking
-
     def asks(self, targets: Sequence[Target], without: frozenset[str] = frozenset()) -> list[Ask]:
-        bulk = [] if "bulk" in without else [t for t in targets if t.id is not None and AS_NUMBER.fullmatch(t.id)]
-        asks = [_bulk_ask(chunk) for chunk in chunks(bulk, BULK) if len(chunk) > 1]
-        asked = {target for ask in asks for target in ask.targets}
-        singles = [_one_ask(target, without) for target in targets if target not in asked]
-        return asks + [ask for ask in singles if ask is not None]
+        many = [] if "bulk" in without else [t for t in targets if t.id is not None and AS_NUMBER.fullmatch(t.id)]
+        bulk = [_bulk_ask(chunk) for chunk in chunks(many, MOST_IDS)]
+        nameless = [t for t in targets if t.id is None and REFERENCE.fullmatch(t.reference)]
+        by_reference = [_reference_ask(target, without) for target in nameless]
+        return bulk + status_asks(uncovered(targets, bulk), STATUS) + by_reference
 
     def summary_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
         if "task" in without:
-            return Ask(call="task_seed", request=_get(batch_id))
-        return Ask(call="task", request=_get("task", batch_id))
+            return Ask(call="task_seed", request=get(f"{API}/{path_part(batch_id)}"))
+        return Ask(call="task", request=get(f"{API}/task/{path_part(batch_id)}"))
 
     def probe_ask(self) -> Ask:
-        return Ask(call="probe", request=_get("balance"))
+        return Ask(call="probe", request=get(f"{API}/balance"))
 
     def send_request(self, outgoing: Outgoing) -> Request:
         require(re.fullmatch("[0-9]{8,15}", outgoing.to) is not None, "BSG takes numbers of 8 to 15 digits.")
@@ -155,44 +174,19 @@ class Bsg(Provider):
             "originator": outgoing.sender,
             "body": outgoing.text,
             "reference": outgoing.reference,
+            "callback_url": outgoing.callback_url,
         }
-        if outgoing.callback_url:
-            body["callback_url"] = outgoing.callback_url
-        return Request(method="POST", path="/rest/sms/create", json=body)
+        return Request(method="POST", path=f"{API}/create", json=filled(body))
 
     # -- hearing
-
-    def error(self, call: str, reply: Reply) -> ProviderError | None:
-        payload, _ = tried(reply.json)
-        try:
-            number, said = _code(payload)
-        except ValueError:  # such as {"error": "Unauthorized"}
-            number, said = 0, _sentence(payload)
-            if 200 <= reply.status < 300:
-                return ProviderError("unparseable", f"BSG answered with a strange error code: {said}"[:500])
-        known = _by_code(number, said, reply)
-        error = known or http_error(reply, said)
-        if call == "bulk" and reply.status == 200:
-            if number == NOT_FOUND:
-                return None  # it knows none of them: `split` finds nothing, so each is asked about alone
-            # Another kind of answer, or a web page; JSON that broke off on its way is only unreadable this once.
-            broken = payload is None and reply.body.lstrip()[:1] in {b"{", b"["}
-            if error is None and not broken and not isinstance(_listed(payload), list):
-                error = ProviderError("unsupported", "BSG answered getStatus with no list.", status=reply.status)
-        if error is not None and call in NEWER_CALLS and error.code in {"not_found", "refused"}:
-            return error.named("unsupported")  # whatever it dislikes about a newer call, the seed's may answer
-        if error is None or (known is not None and call not in SEED_CALLS):
-            return error  # a code says more than the HTTP status it came with
-        return for_call(error, own=call in SEED_CALLS, reads=False)
 
     def split(self, ask: Ask, payload: Any) -> Page:
         if ask.call != "bulk":
             return Page(items=(payload,))
-        if _code(payload)[0] == NOT_FOUND:
+        if _complaint(payload)[0] == NOT_FOUND:
             return Page(items=())
         # One it objects to counts as not mentioned: asked about alone, it gets an answer of its own.
-        found = _listed(payload)
-        return Page(items=tuple(i for i in found if not isinstance(i, dict) or i.get("error") in (None, "", 0, "0")))
+        return Page(items=tuple(row for row in _rows(payload) if not _complaint(row)[0]))
 
     def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
         if _is_task(item):
@@ -226,120 +220,109 @@ class Bsg(Provider):
         return Summary(counts=counts, cost=money_of(payload.get("totalprice")), currency=currency)
 
     def probe_says(self, payload: Any) -> str:
-        amount = money_of(payload.get("amount"))
-        return "" if amount is None else f"Balance {amount} {text_of(payload.get('currency'))}".strip()
+        balance = price_text(payload.get("amount"), payload.get("currency"))
+        return f"Balance {balance}" if balance else ""
 
     def send_reply(self, payload: Any, request: Any = None) -> SendReply:
-        number, said = _code(payload)
-        fault = _by_code(number, said, None)
-        if fault is not None:
-            raise fault
+        if refusal := _refusal(payload):
+            raise refusal
         result = payload.get("result", payload)
         found = result if isinstance(result, list) else [result]
-        if not any(item.get("id") or _code(item)[0] for item in found):
+        if not any(item.get("id") or _complaint(item)[0] for item in found):
             raise ValueError("neither an id nor an error")
-        task_id = optional_id(payload.get("task_id"))
-        task = {"task_id": task_id} if task_id else {}
+        task = picked(payload, ("task_id",))
         cost = None  # each message has a price of its own, except where only the whole has
         if all(item.get("price") is None for item in found):
             cost = money_of(payload.get("total_price"))
         return SendReply(
             items=tuple(_facts(item, request, alone=len(found) == 1) | item | task for item in found),
-            batch_id=task_id,
+            batch_id=optional_id(payload.get("task_id")),
             cost=cost,
             currency="" if cost is None else text_of(payload.get("currency")).strip(),
         )
 
     def _said(self, item: Any) -> Entry:
-        number, said = _code(item)
-        if number:
-            raise _by_code(number, said, None) or ValueError(said)
-        word = "" if item["status"] is None else word_of(item["status"])
-        status = self.status(word)
-        raw, at = time_of(item.get(TIME_OF.get(status, "time_dr")))
-        return Entry(word=word, status=status, at_raw=raw, at=at)
+        if refusal := _refusal(item):
+            raise refusal
+        return self.entry("" if item["status"] is None else word_of(item["status"]), item)
 
     def _accepted(self, item: Any) -> Entry:
         """One message of a send reply: taken, or refused with a code of its own and no id."""
-        number, said = _code(item)
-        if number == 0:
-            return self._said(item) if item.get("status") else Entry(word="accepted", status=self.status("accepted"))
-        word, detail, means = f"error {number}", f"{said} (error {number})", CODES.get(number)
+        code, said = _complaint(item)
+        if not code:
+            return self._said(item) if item.get("status") else ACCEPTED
+        word, detail, means = f"error {code}", f"{said} (error {code})", CODES.get(code)
         if means == "duplicate":  # they took this reference before: asking about it tells what became of it
             return Entry(word=word, detail=detail, note="duplicate")
         # A passing trouble of the account says nothing against the message: it may be sent again.
         passing = means in {"credentials", "balance", "throttled", "unreachable"}
         return Entry(word=word, status=Status.FAILED if passing else Status.REJECTED, detail=detail)
 
+    # -- what is wrong
 
-def _get(*parts: str) -> Request:
-    return Request(method="GET", path="/".join(["/rest/sms", *map(path_part, parts)]))
+    def error(self, call: str, reply: Reply) -> ProviderError | None:
+        payload, _ = tried(reply.json)
+        code, said = _complaint(payload)
+        if call == "bulk" and code == NOT_FOUND and reply.status == 200:
+            return None  # it knows none of them: `split` finds nothing, so each is asked about alone
+        refusal = _refusal(payload, reply)
+        error = refusal or http_error(reply, said or code)
+        if error is None and call == "bulk":
+            error = wrong_kind(reply, payload, isinstance(_rows(payload), list))
+        if error is not None and call in READS and error.code in {"not_found", "refused"}:
+            return error.named("unsupported")  # whatever it dislikes about a newer call, the seed's may answer
+        if error is None or (refusal is not None and call not in OWN):
+            return error  # a code says more than the HTTP status it came with
+        return for_call(error, own=call in OWN, reads=False)
+
+
+def _reference_ask(target: Target, without: frozenset[str]) -> Ask:
+    if "reference" in without:
+        return Ask(call="reference_seed", request=get(f"{API}/{target.reference}"), targets=(target,))
+    return Ask(call="reference", request=get(f"{API}/reference/{target.reference}"), targets=(target,))
 
 
 def _bulk_ask(targets: tuple[Target, ...]) -> Ask:
     body = {"ids": [int(target.id or 0) for target in targets]}
-    return Ask(call="bulk", request=Request(method="POST", path="/rest/sms/getStatus", json=body), targets=targets)
+    return Ask(call="bulk", request=Request(method="POST", path=f"{API}/getStatus", json=body), targets=targets)
 
 
-def _one_ask(target: Target, without: frozenset[str]) -> Ask | None:
-    if target.id is not None:
-        return Ask(call="status", request=_get(target.id), targets=(target,))
-    if not REFERENCE.fullmatch(target.reference):
-        return None
-    if "reference" in without:
-        return Ask(call="reference_seed", request=_get(target.reference), targets=(target,))
-    return Ask(call="reference", request=_get("reference", target.reference), targets=(target,))
+def _rows(payload: Any) -> Any:
+    return payload.get("result") if isinstance(payload, dict) else payload
 
 
 def _is_task(payload: Any) -> bool:
     return "totalprice" in payload or ("sent" in payload and "status" not in payload)
 
 
-def _listed(payload: Any) -> Any:
-    return payload.get("result") if isinstance(payload, dict) else payload
-
-
-def _code(payload: Any) -> tuple[int, str]:
-    """BSG's error code (0: none) and sentence. It is 0, "0", 25 or "25", at the top or inside `result`, or absent.
-
-    Raises ValueError for a code that is no number.
-    """
-    for part in (payload, payload.get("result")) if isinstance(payload, dict) else ():
-        stated = part.get("error") if isinstance(part, dict) else None
-        if stated not in (None, "", 0, "0") and (number := int(str(stated))):
-            return number, _sentence(part)
-    return 0, _sentence(payload)
-
-
-def _sentence(payload: Any) -> str:
-    if not isinstance(payload, dict):
-        return ""
-    said = next((payload[name] for name in ("errorDescription", "message", "error") if payload.get(name)), "")
-    fields = payload.get("errors")  # the web framework's own objections, by field
-    return f"{said} {fields}"[:300] if fields else str(said)[:300]
-
-
-def _by_code(number: int, said: str, reply: Reply | None) -> ProviderError | None:
-    """The error a code amounts to. An unlisted one leaves it to an HTTP status that is not a success."""
-    success = reply is None or 200 <= reply.status < 300
-    if number == 0 or not (number in CODES or number in REFUSALS or success):
-        return None
-    code = CODES.get(number, "refused")
-    wait = retry_after_of(reply.headers) if reply and code == "throttled" else None
-    status = reply.status if reply else None
-    sentence = f"BSG says: {said} (error {number})"
-    return ProviderError(code, sentence, status=status, provider_code=str(number), retry_after=wait)
-
-
 def _facts(item: Any, request: Any, *, alone: bool) -> dict[str, Any]:
     """What the request said about this message. A reply names no number, so the reference tells which one it is."""
     if not isinstance(request, dict):
         return {}
-    phones = request.get("phones") or [request]
-    same = [phone for phone in phones if item.get("reference") and phone.get("reference") == item["reference"]]
-    if not same and alone and len(phones) == 1:
+    phones, reference = request.get("phones") or [request], item.get("reference")
+    same = [phone for phone in phones if reference and phone.get("reference") == reference]
+    if not same and alone:
         same = phones
-    facts = {name: request.get(name) for name in ("originator", "body")}
-    for name in ("msisdn", "originator", "body") if len(same) == 1 else ():
-        facts[name] = same[0].get(name) or facts.get(name)
-    return {name: value for name, value in facts.items() if value is not None}
+    return picked(request, ("originator", "body")) | (picked(same[0], ASKED) if len(same) == 1 else {})
+
+
+def _complaint(payload: Any) -> tuple[str, str]:
+    """(code, sentence): a code is 25 or "25", at the top or inside `result`; 0, "0" and none at all are no error."""
+    inner = payload.get("result") if isinstance(payload, dict) else None
+    for part in (payload, inner):
+        stated = part.get("error") if isinstance(part, dict) else None
+        if stated not in (None, "", 0, "0"):
+            return str(stated)[:20], complaint_of(part, *COMPLAINTS)[1]
+    return "", complaint_of(payload, *COMPLAINTS)[1]
+
+
+def _refusal(payload: Any, reply: Reply | None = None) -> ProviderError | None:
+    """The error a code amounts to. An unlisted one leaves it to an HTTP status that is not a success."""
+    code, said = _complaint(payload)
+    reply = reply or Reply(status=200)
+    if not code or not (code in CODES or 200 <= reply.status < 300):
+        return None
+    means = CODES.get(code, "refused" if code.isdecimal() else "unparseable")
+    wait = retry_after_of(reply.headers) if means == "throttled" else None
+    sentence = f"BSG says: {said} (error {code})"
+    return ProviderError(means, sentence, status=reply.status, provider_code=code, retry_after=wait)

@@ -17,9 +17,9 @@ Everything that can go wrong has one of these codes (`ProviderError.code`):
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
-from providers.fields import is_control
+from providers.fields import is_control, sentence_of
 
 ErrorCode = Literal[
     "credentials", "balance", "throttled", "unreachable", "not_found", "refused", "duplicate", "unsupported",
@@ -101,6 +101,32 @@ def for_call(error: ProviderError, *, own: bool, reads: bool) -> ProviderError:
     elif not own and error.status in (_NOT_SERVED if reads else _NO_SUCH_CALL) and error.code in _OF_STATUS:
         error.code = "unsupported"
     return error
+
+
+def complaint_of(payload: Any, *places: str) -> tuple[str, str]:
+    """(code, sentence) of an error body, out of the fields in which this provider puts them.
+
+    Each field may hold a sentence, an object with a `code` and a `message`, or a list of objections: the web
+    frameworks behind the providers write all of these, whatever the documents say.
+    """
+    if not isinstance(payload, dict):
+        return "", ""
+    stated = [payload.get(place) for place in places]
+    codes = [sentence_of(part.get("code")) for part in stated if isinstance(part, dict)]
+    said = dict.fromkeys(said for part in stated for said in _sentences(part) if said)
+    return next(filter(None, codes), ""), sentence_of("; ".join(said))
+
+
+def _sentences(part: Any) -> list[str]:
+    """A sentence itself; that of an object, with the place it objects to; those of a list, or of an object of lists."""
+    if isinstance(part, list):
+        return [said for one in part[:5] for said in _sentences(one)]
+    if not isinstance(part, dict):
+        return [sentence_of(part)]
+    said, place = sentence_of(part.get("message") or part.get("msg")), part.get("loc")
+    if said:
+        return [f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list) else said]
+    return [said for listed in part.values() if isinstance(listed, list) for said in _sentences(listed)]
 
 
 T = TypeVar("T")

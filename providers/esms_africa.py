@@ -5,8 +5,7 @@ https://esmsafrica.io/docs/api-reference/messages/, .../delivery/webhooks/, .../
 https://github.com/eSMS-Africa/sms-docs (error codes) and https://github.com/eSMS-Africa/esms-sdk-php,
 https://github.com/eSMS-Africa/esms-sdk-node (the bulk and batch calls, retry_count, the five shapes of an error)
 
-The provider counts its tries by `retrying` entries and by `retry_count`, which our own retries under fresh ids raise
-as well: so an entry carries both (`Entry.attempt` and `Entry.counter`) and the dashboard, which knows ours, decides.
+Its tries are counted by `retrying` lines and by `retry_count`, which our own retries raise too: docs/decisions/0003.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from providers.base import (
+    ACCEPTED,
     MAX_ATTEMPT,
     Ask,
     CredentialField,
@@ -36,25 +36,32 @@ from providers.base import (
     Target,
     attempt_of,
     chunks,
+    complaint_of,
     count_of,
     counters_of,
     digits_of,
+    filled,
     for_call,
+    get,
     http_error,
     id_text,
     list_of,
-    looks_like_json,
     money_of,
     needed,
     optional_id,
+    page_of,
     path_part,
+    picked,
+    price_text,
     require,
-    sentence_of,
     stated_time,
+    status_asks,
     text_of,
-    time_of,
     tried,
+    uncovered,
     word_of,
+    worth_listing,
+    wrong_kind,
 )
 
 WORDS = {
@@ -73,8 +80,8 @@ WORDS = {
 }
 
 FAILURES = frozenset({Status.FAILED, Status.UNDELIVERABLE, Status.REJECTED, Status.EXPIRED})
+FINAL = FAILURES | {Status.DELIVERED}
 
-# The field that says when the status at the top of a message came about.
 TIMES = {
     Status.QUEUED: "created_at",
     Status.SUBMITTED: "submitted_at",
@@ -97,15 +104,16 @@ CODES: dict[str, ErrorCode] = {
     "max_retries_exceeded": "refused",
 }
 
+COMPLAINTS = ("error", "detail")
 COUNTERS = ("total", "total_recipients", "pending", *WORDS)
 ASKED = ("to", "text", "sender_id", "route")  # what one message of a send reply takes from our request
 ANSWERS = frozenset({"id", "batch_id", "messages"})  # a body with one of these answers the question
-API = "/api/messages"
-SEEDS_OWN = frozenset({"status", "probe", "retry"})
 PLAIN = frozenset({"queued", "scheduled", "dripping", "submitted", "sent", "delivered"})  # tell all without a timeline
-READS = frozenset({"bulk", "batch", "summary"})
+API = "/api/messages"
+STATUS = API + "/{}"
+OWN = frozenset({"status", "probe", "retry"})  # the seed's calls
+READS = frozenset({"bulk", "batch", "summary"})  # beyond them
 PAGE_SIZE = 50
-MOST_PAGES = 10_000
 MOST_IDS = 100
 
 
@@ -119,6 +127,7 @@ class EsmsAfrica(Provider):
         CredentialField(name="webhook_secret", label="Webhook secret", optional=True, help="GET /webhooks shows it."),
     )
     words = WORDS
+    times = TIMES
     numbers_attempts = True
     reopens_failed_for = 1800
     webhook_setup = 'Set this address with PUT /webhooks {"dlr_url": "..."} or in the eSMS Africa portal.'
@@ -137,47 +146,33 @@ class EsmsAfrica(Provider):
         return {"Authorization": f"Bearer {needed(credentials, 'api_key')}"}
 
     def asks(self, targets: Sequence[Target], without: frozenset[str] = frozenset()) -> list[Ask]:
-        batches: dict[str, list[Target]] = {}
-        for target in targets:
-            if target.id is None and target.batch_id and "batch" not in without:
-                batches.setdefault(target.batch_id, []).append(target)
+        nameless = [] if "batch" in without else [t for t in targets if t.id is None]
+        lists = [_list_ask(batch_id, members) for batch_id, members in worth_listing(nameless).items()]
         # A comma would cut an id in two: such an id is asked about alone.
-        many = [t for t in targets if t.id is not None and "," not in t.id and "bulk" not in without]
-        bulk = [chunk for chunk in chunks(many, MOST_IDS) if len(chunk) > 1]
-        covered = {target for chunk in bulk for target in chunk}
-        alone = [_status_ask(t, t.id) for t in targets if t.id is not None and t not in covered]
-        return [*(_batch_ask(b, members) for b, members in batches.items()), *map(_bulk_ask, bulk), *alone]
+        many = [] if "bulk" in without else [t for t in targets if t.id is not None and "," not in t.id]
+        bulk = [_bulk_ask(chunk) for chunk in chunks(many, MOST_IDS)]
+        return lists + bulk + status_asks(uncovered(targets, bulk), STATUS)
 
     def listing_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
-        return None if "batch" in without else _batch_ask(batch_id)
+        return None if "batch" in without else _list_ask(batch_id)
 
     def summary_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
-        return None if without & {"batch", "summary"} else replace(_batch_ask(batch_id), call="summary")
+        return None if without & {"batch", "summary"} else replace(_list_ask(batch_id), call="summary")
 
     def probe_ask(self) -> Ask:
-        return Ask(call="probe", request=Request(method="GET", path=API, params=(("page", "0"), ("limit", "1"))))
+        return Ask(call="probe", request=get(API, page=0, limit=1))
 
     def send_request(self, outgoing: Outgoing) -> Request:
         number, key = digits_of(outgoing.to), outgoing.idempotency_key
         require(number != "" and outgoing.text != "", "eSMS Africa needs a number and a text.")
         body = {"to": f"+{number}", "text": outgoing.text, "sender_id": outgoing.sender, "route": outgoing.route}
         headers = (("Idempotency-Key", key),) if key else ()
-        return Request(method="POST", path=f"{API}/send", json={k: v for k, v in body.items() if v}, headers=headers)
+        return Request(method="POST", path=f"{API}/send", json=filled(body), headers=headers)
 
     def retry_request(self, message_id: str) -> Request:
         return Request(method="POST", path=f"{API}/{path_part(message_id)}/retry")
 
     # -- hearing
-
-    def error(self, call: str, reply: Reply) -> ProviderError | None:
-        payload, unreadable = tried(reply.json)
-        code, said = _complaint(payload)
-        error = http_error(reply, said, code) or unreadable or _refusal(payload, reply.status)
-        if reply.status == 200 and call in READS and _lists_nothing(error, reply, payload):
-            return ProviderError("unsupported", "eSMS Africa answered with no list of messages.", status=200)
-        if error is not None and code in CODES and reply.status < 429:
-            error.code, error.retryable = CODES[code], False
-        return error and for_call(error, own=call in SEEDS_OWN, reads=call in READS)
 
     def split(self, ask: Ask, payload: Any) -> Page:
         if ask.call not in {"bulk", "batch"}:
@@ -187,12 +182,13 @@ class EsmsAfrica(Provider):
             # A failure without its story is left out, so that it is asked about alone: only the timeline tells how
             # often it was tried, and that "failed" means EXPIRED.
             return Page(items=tuple(row for row in rows if not _hides_story(row)))
-        return _batch_page(ask, rows, count_of(payload.get("total")), count_of(payload.get("limit")) or PAGE_SIZE)
+        total, limit = count_of(payload.get("total")), count_of(payload.get("limit")) or PAGE_SIZE
+        following = get(ask.request.path, page=ask.page + 1, limit=PAGE_SIZE)
+        return page_of(ask, rows, following, seen=ask.page * limit + len(rows), total=total, limit=limit)
 
     def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
         sent = call == "send"
-        entries = self._taken(item) if sent else self._entries(item)
-        final = entries[-1].status in FAILURES or entries[-1].status is Status.DELIVERED
+        entries = self._accepted(item) if sent else self._entries(item)
         return Report(
             id=None if sent and not item.get("id") else id_text(item["message_id" if call == "webhook" else "id"]),
             to=digits_of(item.get("phone") or item.get("to")),
@@ -205,14 +201,45 @@ class EsmsAfrica(Provider):
             text=text_of(item.get("text")) if call in {"status", "send"} else "",  # lists cut it to 100 characters
             route=text_of(item.get("route")),
             sent_at=stated_time(item.get("created_at")),
-            extra=_extra(item, "route_cost" if sent else "cost", "route_currency" if sent else "currency"),
-            recheck=call == "webhook" and final and entries[-1].counter is None,
+            extra=_extra(item, sent),
+            recheck=call == "webhook" and entries[-1].status in FINAL and entries[-1].counter is None,
         )
 
-    def _taken(self, item: Mapping[str, Any]) -> tuple[Entry, ...]:
+    def webhook_signature_ok(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool:
+        given = {name.lower(): value for name, value in headers.items()}.get("x-webhook-signature", "")
+        right = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        return secret != "" and hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
+
+    def summary_of(self, payload: Any) -> Summary:
+        return Summary(counts=counters_of(payload, COUNTERS))
+
+    def probe_says(self, payload: Any) -> str:
+        total = count_of(payload.get("total"))
+        return "" if total is None else f"The account lists {total} messages."
+
+    def send_reply(self, payload: Any, request: Any = None) -> SendReply:
+        if refusal := _refusal(payload):
+            raise refusal
+        shared = picked(request, ASKED)
+        if "batch_id" in payload and "id" not in payload:
+            return _bulk_reply(payload, shared, picked(request, ("recipients",)).get("recipients", []))
+        if self.status(text_of(payload.get("status"))) not in FAILURES:
+            id_text(payload["id"])  # accepted without an id is an answer we cannot read
+        return SendReply(items=(shared | payload,), balance=money_of(payload.get("balance_after")))
+
+    def retry_reply(self, payload: Any) -> str:
+        if refusal := _refusal(payload):
+            raise refusal
+        return id_text(payload["id"])
+
+    def normalise_id(self, message_id: str) -> str:
+        """`msg-<uuid>` in one place is the bare UUID in another."""
+        return message_id.lower().removeprefix("msg-").removeprefix("msg_")
+
+    def _accepted(self, item: Mapping[str, Any]) -> tuple[Entry, ...]:
         """What a send reply says: submitted, scheduled, failed at once, or nothing but an id."""
         said = (self._top(item, []),) if item.get("status") else ()
-        return said if said and said[0].status else (Entry(word="accepted", status=Status.QUEUED), *said)
+        return said if said and said[0].status else (ACCEPTED, *said)
 
     def _entries(self, item: Mapping[str, Any]) -> tuple[Entry, ...]:
         """The timeline, and the status on top of it unless the timeline's last word is the same."""
@@ -233,94 +260,50 @@ class EsmsAfrica(Provider):
         attempt = 0
         for told in timeline:
             word, detail = word_of(told.get("status") or told["event"]), text_of(told.get("detail"))
-            status = self.status(word)
-            attempt = min(attempt + (status is Status.RETRYING), MAX_ATTEMPT)
-            at_raw, at = time_of(told.get("at"))
-            entries.append(Entry(word=word, status=status, detail=detail, attempt=attempt, at_raw=at_raw, at=at))
+            entry = self.entry(word, told, detail, at="at")
+            attempt = min(attempt + (entry.status is Status.RETRYING), MAX_ATTEMPT)
+            entries.append(replace(entry, attempt=attempt))
         reasons = _reasons(entries)
         return [replace(e, status=_failed_or_expired(e.status, e.detail, reasons.get(e.attempt, ""))) for e in entries]
 
     def _top(self, item: Mapping[str, Any], timeline: list[Entry]) -> Entry:
         word = word_of(item.get("status") or item["event"].removeprefix("message."))
         code = text_of(item.get("error_code"))
+        entry = self.entry(word, item, text_of(item.get("error_message")) or code)
         attempt, counter = timeline[-1].attempt if timeline else 0, attempt_of(item.get("retry_count"))
-        status = _failed_or_expired(self.status(word), code, _reasons(timeline).get(attempt, ""))
+        status = _failed_or_expired(entry.status, code, _reasons(timeline).get(attempt, ""))
         attempt = max(attempt, 1) if status is Status.RETRYING else attempt
-        detail = text_of(item.get("error_message")) or code
-        at_raw, at = time_of(item.get(TIMES[status])) if status in TIMES else ("", None)
-        return Entry(word=word, status=status, detail=detail, attempt=attempt, counter=counter, at_raw=at_raw, at=at)
+        return replace(entry, status=status, attempt=attempt, counter=counter)
 
-    def webhook_signature_ok(self, body: bytes, headers: Mapping[str, str], secret: str) -> bool:
-        given = {name.lower(): value for name, value in headers.items()}.get("x-webhook-signature", "")
-        right = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-        return secret != "" and hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
+    # -- what is wrong
 
-    def summary_of(self, payload: Any) -> Summary:
-        return Summary(counts=counters_of(payload, COUNTERS))
-
-    def probe_says(self, payload: Any) -> str:
-        total = count_of(payload.get("total"))
-        return "" if total is None else f"The account lists {total} messages."
-
-    def send_reply(self, payload: Any, request: Any = None) -> SendReply:
-        if refusal := _refusal(payload):
-            raise refusal
-        asked = request if isinstance(request, dict) else {}
-        shared = {name: asked[name] for name in ASKED if asked.get(name)}
-        if "batch_id" in payload and "id" not in payload:
-            return _bulk_reply(payload, shared, asked.get("recipients") or [])
-        if self.status(text_of(payload.get("status"))) not in FAILURES:
-            id_text(payload["id"])  # accepted without an id is an answer we cannot read
-        return SendReply(items=({**shared, **payload},), balance=money_of(payload.get("balance_after")))
-
-    def retry_reply(self, payload: Any) -> str:
-        if refusal := _refusal(payload):
-            raise refusal
-        return id_text(payload["id"])
-
-    def normalise_id(self, message_id: str) -> str:
-        """`msg-<uuid>` in one place is the bare UUID in another."""
-        bare = message_id.lower()
-        return bare[4:] if bare.startswith(("msg-", "msg_")) else bare
-
-
-def _status_ask(target: Target, message_id: str) -> Ask:
-    return Ask(call="status", request=Request(method="GET", path=f"{API}/{path_part(message_id)}"), targets=(target,))
+    def error(self, call: str, reply: Reply) -> ProviderError | None:
+        payload, unreadable = tried(reply.json)
+        code, said = complaint_of(payload, *COMPLAINTS)
+        # The one refusal that comes as a bare text (HTTP 403) is about the sender id, and no matter of our key.
+        code = code or ("sender_id_not_approved" if said.lower().startswith("sender id") else "")
+        error = http_error(reply, said, code)
+        if error is None and call in READS:  # a server without the call takes "status" for the id of a message
+            fits = isinstance(payload, dict) and ("messages" in payload or "id" not in payload)
+            error = wrong_kind(reply, payload, fits)
+        error = error or unreadable or _refusal(payload, reply.status)
+        if error is not None and code in CODES and reply.status < 429:
+            error.code, error.retryable = CODES[code], False
+        return error and for_call(error, own=call in OWN, reads=call in READS)
 
 
 def _bulk_ask(targets: tuple[Target, ...]) -> Ask:
-    ids = ("ids", ",".join(target.id or "" for target in targets))
-    return Ask(call="bulk", request=Request(method="GET", path=f"{API}/status", params=(ids,)), targets=targets)
+    ids = ",".join(target.id or "" for target in targets)
+    return Ask(call="bulk", request=get(f"{API}/status", ids=ids), targets=targets)
 
 
-def _batch_ask(batch_id: str, targets: Sequence[Target] = ()) -> Ask:
-    params = (("page", "0"), ("limit", str(PAGE_SIZE)))
-    request = Request(method="GET", path=f"{API}/batch/{path_part(batch_id)}", params=params)
-    return Ask(call="batch", request=request, targets=tuple(targets))
-
-
-def _batch_page(ask: Ask, rows: list[Any], total: int | None, limit: int) -> Page:
-    """Pages count from 0. Without a total, a full page means that there may be one more."""
-    seen = ask.page * limit + len(rows)
-    unseen = seen < total if total is not None else len(rows) >= limit
-    if not unseen or not rows or ask.page >= MOST_PAGES:
-        return Page(items=tuple(rows), complete=not unseen)
-    params = (("page", str(ask.page + 1)), ("limit", str(PAGE_SIZE)))
-    more = replace(ask, page=ask.page + 1, request=replace(ask.request, params=params))
-    return Page(items=tuple(rows), more=more, complete=False)
-
-
-def _lists_nothing(error: ProviderError | None, reply: Reply, payload: Any) -> bool:
-    """Whether a list is answered with a web page or with one message: the server takes "status" for a message's id."""
-    if error is None:
-        return not isinstance(payload, dict) or ("id" in payload and "messages" not in payload)
-    return error.code == "unparseable" and not looks_like_json(reply.body)
+def _list_ask(batch_id: str, members: Sequence[Target] = ()) -> Ask:
+    request = get(f"{API}/batch/{path_part(batch_id)}", page=0, limit=PAGE_SIZE)
+    return Ask(call="batch", request=request, targets=tuple(members))
 
 
 def _hides_story(row: Any) -> bool:
-    word = row.get("status") if isinstance(row, dict) else None
-    plain = isinstance(word, str) and word.strip().lower() in PLAIN
-    return isinstance(row, dict) and not plain and not row.get("timeline")
+    return isinstance(row, dict) and not row.get("timeline") and str(row.get("status")).strip().lower() not in PLAIN
 
 
 def _reasons(timeline: list[Entry]) -> dict[int, str]:
@@ -334,37 +317,16 @@ def _failed_or_expired(status: Status | None, *reasons: str) -> Status | None:
     return Status.EXPIRED if expired else status
 
 
-def _extra(item: Mapping[str, Any], price_name: str, currency_name: str) -> dict[str, str]:
-    price = money_of(item.get(price_name))
-    metadata = [told.get("metadata") for told in item.get("timeline") or []]
-    carrier_ids = [text_of(m.get("gateway_message_id")) for m in metadata if isinstance(m, dict)]
-    found = {
-        "route_price": "" if price is None else f"{price:f} {text_of(item.get(currency_name))}".strip(),
-        "carrier_message_id": next(filter(None, reversed(carrier_ids)), ""),
+def _extra(item: Mapping[str, Any], sent: bool) -> dict[str, str]:
+    price, currency = ("route_cost", "route_currency") if sent else ("cost", "currency")
+    told = [picked(line.get("metadata"), ("gateway_message_id",)) for line in item.get("timeline") or []]
+    carrier_ids = [text_of(carrier_id) for metadata in told for carrier_id in metadata.values()]
+    extra = {
+        "route_price": price_text(item.get(price), item.get(currency)),
+        "carrier_message_id": carrier_ids[-1] if carrier_ids else "",
         "error_code": text_of(item.get("error_code")),
     }
-    return {name: said for name, said in found.items() if said}
-
-
-def _complaint(payload: Any) -> tuple[str, str]:
-    """(code, sentence) of an error in its five shapes: `detail` as object, text or list; `error` as object or text."""
-    code, said = "", ""
-    for node in (payload.get("error"), payload.get("detail")) if isinstance(payload, dict) else ():
-        first = node[0] if isinstance(node, list) and node else node
-        inner = first if isinstance(first, dict) else {"message": first}
-        code = code or sentence_of(inner.get("code"))
-        said = said or sentence_of(inner.get("message")) or sentence_of(inner.get("msg"))
-    # The one refusal that comes as a bare text (HTTP 403) is about the sender id, and no matter of our key.
-    return code or ("sender_id_not_approved" if "sender" in said.lower() else ""), said
-
-
-def _refusal(payload: Any, status: int | None = None) -> ProviderError | None:
-    """The error in a body that answers nothing else."""
-    if not isinstance(payload, dict) or payload.keys() & ANSWERS or not (payload.get("error") or payload.get("detail")):
-        return None
-    code, said = _complaint(payload)
-    text = f"eSMS Africa refused: {said or code or 'it says no more'}"
-    return ProviderError(CODES.get(code, "refused"), text, status=status, provider_code=code)
+    return filled(extra)
 
 
 def _bulk_reply(payload: Mapping[str, Any], shared: Mapping[str, Any], recipients: list[Any]) -> SendReply:
@@ -374,3 +336,12 @@ def _bulk_reply(payload: Mapping[str, Any], shared: Mapping[str, Any], recipient
     numbers = [recipient.get("to") if isinstance(recipient, dict) else recipient for recipient in list_of(recipients)]
     items = tuple({**common, "to": number, "batch_id": batch_id} for number in numbers)
     return SendReply(items=items, batch_id=batch_id, to_list=True, cost=money_of(payload.get("estimated_cost")))
+
+
+def _refusal(payload: Any, status: int | None = None) -> ProviderError | None:
+    """The error in a body that answers nothing else."""
+    if not isinstance(payload, dict) or payload.keys() & ANSWERS or not (payload.get("error") or payload.get("detail")):
+        return None
+    code, said = complaint_of(payload, *COMPLAINTS)
+    text = f"eSMS Africa refused: {said or code or 'it says no more'}"
+    return ProviderError(CODES.get(code, "refused"), text, status=status, provider_code=code)

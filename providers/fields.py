@@ -52,6 +52,16 @@ def list_of(value: Any) -> list[Any]:
     return value
 
 
+def filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that say something: zero does, null and "" do not."""
+    return {name: value for name, value in fields.items() if value is not None and value != ""}
+
+
+def picked(value: Any, names: Collection[str]) -> dict[str, Any]:
+    """These fields of an object, where they say something; none of what is no object (such as an unknown request)."""
+    return filled({name: value.get(name) for name in names}) if isinstance(value, dict) else {}
+
+
 def word_of(value: Any) -> str:
     """A status word as said, trimmed. Raises ValueError unless it is text."""
     if not isinstance(value, str):
@@ -86,6 +96,12 @@ def money_of(value: Any) -> Decimal | None:
     if not isinstance(exponent, int) or exponent < -30 or abs(amount) >= Decimal("1e12"):  # NaN, 1e-400000, too much
         raise ValueError("not money")
     return amount
+
+
+def price_text(value: Any, currency: Any) -> str:
+    """A price for people, such as "35.00 UGX"; "" if there is none."""
+    amount = money_of(value)
+    return "" if amount is None else f"{amount:f} {text_of(currency)}".strip()
 
 
 def count_of(value: Any, *, most: int = 10_000_000) -> int | None:

@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from providers.base import (
+    ACCEPTED,
     Ask,
     CredentialField,
-    Entry,
     Outgoing,
     Page,
     Provider,
@@ -30,25 +30,31 @@ from providers.base import (
     Status,
     Summary,
     Target,
+    complaint_of,
     count_of,
     counters_of,
     digits_of,
+    filled,
     for_call,
+    get,
     http_error,
     id_text,
     list_of,
-    looks_like_json,
     money_of,
     needed,
     optional_id,
     path_part,
+    picked,
+    price_text,
     require,
-    sentence_of,
     stated_time,
+    status_asks,
     text_of,
-    time_of,
     tried,
+    uncovered,
     word_of,
+    worth_listing,
+    wrong_kind,
 )
 
 WORDS = {
@@ -65,10 +71,11 @@ TIMES = {Status.QUEUED: "created_at", Status.SENT: "sent_at", Status.DELIVERED: 
 # What one message of a send reply takes from our request and from the reply: no callback_url, it holds a secret.
 ASKED = ("phone_number", "text_message", "sender_id", "client_ref")
 TOLD = ("message_id", "batch_id", "sms_units", "cost", "balance_after")
+COMPLAINTS = ("error", "message", "detail", "errors")
 COUNTERS = ("total_recipients", "messages_queued", "messages_failed", *WORDS)
 
 API = "/api/v1/sms-api"
-WORTH_LISTING = 3  # up to so many messages of one batch are cheaper asked one by one
+STATUS = API + "/messages/{}/"
 READS = frozenset({"list", "summary"})  # beyond the seed's own call
 DEFAULT_WAIT = 2.0  # seconds after a 429 that names none; what the official app waits
 
@@ -80,6 +87,7 @@ class RoyceTalk(Provider):
     base_url = "https://roycetalk.com"
     credentials = (CredentialField(name="api_key", label="API key", help="It ends with an underscore: keep it."),)
     words = WORDS
+    times = TIMES
     webhook_setup = (
         "Put this address into the callback_url of every message you send, or into the webhook setting of your "
         "RoyceTalk dashboard. RoyceTalk does not sign its reports."
@@ -99,9 +107,9 @@ class RoyceTalk(Provider):
         return {"Authorization": f"Bearer {needed(credentials, 'api_key')}"}
 
     def asks(self, targets: Sequence[Target], without: frozenset[str] = frozenset()) -> list[Ask]:
-        listed = {} if "list" in without else _worth_listing(targets)
+        listed = {} if "list" in without else worth_listing(targets)
         lists = [_list_ask(batch_id, members) for batch_id, members in listed.items()]
-        return lists + [_status_ask(t, t.id) for t in targets if t.id is not None and t.batch_id not in listed]
+        return lists + status_asks(uncovered(targets, lists), STATUS)
 
     def listing_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
         return None if "list" in without else _list_ask(batch_id)
@@ -109,10 +117,10 @@ class RoyceTalk(Provider):
     def summary_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
         if "summary" in without:
             return None
-        return Ask(call="summary", request=Request(method="GET", path=f"{API}/batches/{path_part(batch_id)}/"))
+        return Ask(call="summary", request=get(f"{API}/batches/{path_part(batch_id)}/"))
 
     def probe_ask(self) -> Ask:
-        return Ask(call="probe", request=Request(method="GET", path=f"{API}/balance/"))
+        return Ask(call="probe", request=get(f"{API}/balance/"))
 
     def send_request(self, outgoing: Outgoing) -> Request:
         require(digits_of(outgoing.to) != "" and outgoing.text != "", "RoyceTalk needs a number and a text.")
@@ -123,21 +131,9 @@ class RoyceTalk(Provider):
             "callback_url": outgoing.callback_url,
             "client_ref": outgoing.reference,
         }
-        return Request(method="POST", path=f"{API}/send/", json={name: said for name, said in body.items() if said})
+        return Request(method="POST", path=f"{API}/send/", json=filled(body))
 
     # -- hearing
-
-    def error(self, call: str, reply: Reply) -> ProviderError | None:
-        payload, unreadable = tried(reply.json)
-        if unreadable and call in READS and not looks_like_json(reply.body):
-            unreadable = unreadable.named("unsupported")  # a web page: the server has no such call
-        code, said = _complaint(payload)
-        error = http_error(reply, said, code) or unreadable or _refusal(payload, reply.status)
-        if error is None:
-            return None
-        if error.code == "throttled" and error.retry_after is None:
-            error.retry_after = DEFAULT_WAIT
-        return for_call(error, own=call == "status", reads=call in READS)
 
     def split(self, ask: Ask, payload: Any) -> Page:
         if ask.call != "list":
@@ -157,39 +153,17 @@ class RoyceTalk(Provider):
         facts = {**item, **nested} if isinstance(nested, dict) else item
         metadata = facts.get("metadata")
         client_ref = metadata.get("client_ref") if isinstance(metadata, dict) else facts.get("client_ref")
-        carrier_id = text_of(facts.get("provider_message_id"))
         return Report(
             id=id_text(facts.get("message_id") or facts["id"]),
             to=digits_of(facts.get("recipient_phone") or facts.get("phone_number")),
             reference=optional_id(client_ref),
             batch_id=optional_id(facts.get("batch_id")),
-            entries=(self._entry(facts),),
+            entries=(self.entry(word_of(facts["status"]), facts, text_of(facts.get("provider_response_description"))),),
             parts=count_of(facts.get("sms_units_consumed", facts.get("sms_units"))),
             sender=text_of(facts.get("sender_id")),
             text=text_of(facts.get("message_text")),
             sent_at=stated_time(facts.get("created_at")) or stated_time(facts.get("sent_at")),
-            extra={"carrier_message_id": carrier_id} if carrier_id else {},
-        )
-
-    def _entry(self, facts: Mapping[str, Any]) -> Entry:
-        word = word_of(facts["status"])
-        status = self.status(word)
-        at_raw, at = time_of(facts.get(TIMES.get(status, ""))) if status else ("", None)
-        detail = text_of(facts.get("provider_response_description"))
-        return Entry(word=word, status=status, detail=detail, at_raw=at_raw, at=at)
-
-    def _accepted(self, item: Any) -> Report:
-        """One message of a send: all that the reply says is that RoyceTalk has taken it."""
-        return Report(
-            id=optional_id(item.get("message_id")) or None,
-            to=digits_of(item.get("phone_number")),
-            reference=optional_id(item.get("client_ref")),
-            batch_id=optional_id(item.get("batch_id")),
-            entries=(Entry(word="accepted", status=Status.QUEUED),),
-            cost=money_of(item.get("cost")),
-            parts=count_of(item.get("sms_units")),
-            sender=text_of(item.get("sender_id")),
-            text=text_of(item.get("text_message")),
+            extra=filled({"carrier_message_id": text_of(facts.get("provider_message_id"))}),
         )
 
     def summary_of(self, payload: Any) -> Summary:
@@ -198,43 +172,49 @@ class RoyceTalk(Provider):
 
     def probe_says(self, payload: Any) -> str:
         data = payload["data"]
-        units, value = money_of(data["current_balance"]), money_of(data.get("balance_value"))
-        worth = f", worth {value} {text_of(data.get('currency'))}".rstrip() if value is not None else ""
-        return f"The balance is {units} units{worth}."
+        worth = price_text(data.get("balance_value"), data.get("currency"))
+        return f"The balance is {money_of(data['current_balance'])} units{worth and f', worth {worth}'}."
 
     def send_reply(self, payload: Any, request: Any = None) -> SendReply:
         if refusal := _refusal(payload):
             raise refusal
-        data, asked = payload["data"], request if isinstance(request, dict) else {}
-        shared = {name: asked[name] for name in ASKED if asked.get(name)}
+        data, shared = payload["data"], picked(request, ASKED)
         if "message_id" not in data and "batch_id" in data:
             return _bulk_reply(data, shared)
         id_text(data["message_id"])  # accepted without an id is an answer we cannot read
-        item = {**shared, **{name: data[name] for name in TOLD if name in data}}
-        return SendReply(items=(item,), balance=money_of(data.get("balance_after")))
+        return SendReply(items=(shared | picked(data, TOLD),), balance=money_of(data.get("balance_after")))
 
+    def _accepted(self, item: Any) -> Report:
+        """One message of a send: all that the reply says is that RoyceTalk has taken it."""
+        return Report(
+            id=optional_id(item.get("message_id")) or None,
+            to=digits_of(item.get("phone_number")),
+            reference=optional_id(item.get("client_ref")),
+            batch_id=optional_id(item.get("batch_id")),
+            entries=(ACCEPTED,),
+            cost=money_of(item.get("cost")),
+            parts=count_of(item.get("sms_units")),
+            sender=text_of(item.get("sender_id")),
+            text=text_of(item.get("text_message")),
+        )
 
-# --------------------------------------------------------------------------------------------- asking
+    # -- what is wrong
 
-
-def _status_ask(target: Target, message_id: str) -> Ask:
-    request = Request(method="GET", path=f"{API}/messages/{path_part(message_id)}/")
-    return Ask(call="status", request=request, targets=(target,))
+    def error(self, call: str, reply: Reply) -> ProviderError | None:
+        payload, unreadable = tried(reply.json)
+        code, said = complaint_of(payload, *COMPLAINTS)
+        error = http_error(reply, said, code)
+        if error is None and call in READS:
+            error = wrong_kind(reply, payload)
+        error = error or unreadable or _refusal(payload, reply.status)
+        if error is not None and error.code == "throttled" and error.retry_after is None:
+            error.retry_after = DEFAULT_WAIT
+        return error and for_call(error, own=call == "status", reads=call in READS)
 
 
 def _list_ask(batch_id: str, members: Sequence[Target] = ()) -> Ask:
     path_part(batch_id)  # this id goes into a query, but is held to the same rule
-    request = Request(method="GET", path=f"{API}/messages/", params=(("batch_id", batch_id),))
-    return Ask(call="list", request=request, targets=tuple(members))
-
-
-def _worth_listing(targets: Sequence[Target]) -> dict[str, list[Target]]:
-    """The batches that are cheaper listed than asked one by one, or whose messages have no id yet."""
-    batches: dict[str, list[Target]] = {}
-    for target in targets:
-        if target.batch_id:
-            batches.setdefault(target.batch_id, []).append(target)
-    return {b: m for b, m in batches.items() if len(m) > WORTH_LISTING or any(t.id is None for t in m)}
+    return Ask(call="list", request=get(f"{API}/messages/", batch_id=batch_id), targets=tuple(members))
 
 
 def _next_ask(ask: Ask, url: Any) -> Ask | None:
@@ -248,32 +228,6 @@ def _next_ask(ask: Ask, url: Any) -> Ask | None:
     return None
 
 
-# --------------------------------------------------------------------------------------------- hearing
-
-
-def _complaint(payload: Any) -> tuple[str, str]:
-    """(code, sentence) of an error in any of the places seen: `error`, `error.message`, `message`, `errors`."""
-    if not isinstance(payload, dict):
-        return "", ""
-    error, errors = payload.get("error"), payload.get("errors")
-    inner = error if isinstance(error, dict) else {"message": error}
-    listed = [e.get("message") if isinstance(e, dict) else e for e in errors[:5]] if isinstance(errors, list) else []
-    texts = map(sentence_of, (inner.get("message"), payload.get("message"), payload.get("detail"), *listed))
-    return sentence_of(inner.get("code")), sentence_of("; ".join(dict.fromkeys(filter(None, texts))))
-
-
-def _refusal(payload: Any, status: int | None = None) -> ProviderError | None:
-    """The error inside an HTTP 200: `success` is false, or there is an `error` and no data."""
-    if not isinstance(payload, dict):
-        return None
-    if payload.get("success") is not False and ("data" in payload or not payload.get("error")):
-        return None
-    code, said = _complaint(payload)
-    return ProviderError(
-        "refused", f"RoyceTalk refused: {said or 'it says no more'}", status=status, provider_code=code
-    )
-
-
 def _bulk_reply(data: Mapping[str, Any], shared: Mapping[str, Any]) -> SendReply:
     """RoyceTalk skips invalid numbers without saying which, and names no message: the batch has to be listed."""
     batch_id, numbers = id_text(data["batch_id"]), shared.get("phone_number")
@@ -285,3 +239,14 @@ def _bulk_reply(data: Mapping[str, Any], shared: Mapping[str, Any]) -> SendReply
         cost=money_of(data.get("total_cost")),
         balance=money_of(data.get("balance_remaining")),
     )
+
+
+def _refusal(payload: Any, status: int | None = None) -> ProviderError | None:
+    """The error inside an HTTP 200: `success` is false, or there is an `error` and no data."""
+    if not isinstance(payload, dict):
+        return None
+    if payload.get("success") is not False and ("data" in payload or not payload.get("error")):
+        return None
+    code, said = complaint_of(payload, *COMPLAINTS)
+    sentence = f"RoyceTalk refused: {said or 'it says no more'}"
+    return ProviderError("refused", sentence, status=status, provider_code=code)

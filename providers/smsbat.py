@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from providers.base import (
+    ACCEPTED,
     Ask,
     CredentialField,
     Entry,
@@ -25,24 +26,45 @@ from providers.base import (
     SendReply,
     Status,
     Target,
+    complaint_of,
     count_of,
     digits_of,
+    filled,
     for_call,
+    get,
     http_error,
     money_of,
     needed,
     optional_id,
-    path_part,
+    picked,
     require,
+    status_asks,
     text_of,
-    time_of,
     tried,
     word_of,
 )
 
+WORDS = {
+    "scheduled": Status.QUEUED,
+    "accepted": Status.QUEUED,
+    "processing": Status.SUBMITTED,
+    "sent": Status.SENT,
+    "delivered": Status.DELIVERED,
+    "read": Status.DELIVERED,
+    "undeliverable": Status.UNDELIVERABLE,
+    "permanenterror": Status.FAILED,
+    "failed": Status.FAILED,
+    "rejected": Status.REJECTED,
+    "expired": Status.EXPIRED,
+}
+
 # All of them refuse the message for good, whatever the HTTP status says.
 REFUSALS = {"INVALID_RECIPIENT", "INVALID_SENDER", "MESSAGE_TOO_LONG", "INVALID_ENCODING"}
-MAX_CHANNELS = 20
+
+ASKED = ("from", "to", "text", "customerMessageId")  # what one message of a send reply takes from our request
+API = "/bat"
+STATUS = API + "/message/{}"
+MOST_CHANNELS = 20
 
 
 class SmsBat(Provider):
@@ -60,19 +82,7 @@ class SmsBat(Provider):
         ),
         CredentialField(name="password", label="Password", group="login"),
     )
-    words = {
-        "scheduled": Status.QUEUED,
-        "accepted": Status.QUEUED,
-        "processing": Status.SUBMITTED,
-        "sent": Status.SENT,
-        "delivered": Status.DELIVERED,
-        "read": Status.DELIVERED,
-        "undeliverable": Status.UNDELIVERABLE,
-        "permanenterror": Status.FAILED,
-        "failed": Status.FAILED,
-        "rejected": Status.REJECTED,
-        "expired": Status.EXPIRED,
-    }
+    words = WORDS
     rate = 5.0
     fresh_for = 30  # the documents ask for answers to be cached that long
     webhook_setup = (
@@ -85,6 +95,8 @@ class SmsBat(Provider):
         "How often a webhook is repeated.",
     )
 
+    # -- asking
+
     def headers(self, credentials: Mapping[str, str]) -> dict[str, str]:
         username, password = credentials.get("username", ""), credentials.get("password", "")
         if credentials.get("api_key"):
@@ -96,118 +108,93 @@ class SmsBat(Provider):
             "credentials", "This account has neither an API key nor a user name with its password.", written=False
         )
 
-    # -- asking
-
     def asks(self, targets: Sequence[Target], without: frozenset[str] = frozenset()) -> list[Ask]:
-        return [Ask(call="status", request=_get(t.id), targets=(t,)) for t in targets if t.id is not None]
+        return status_asks(targets, STATUS)
 
     def probe_ask(self) -> Ask:
         # There is no balance call. That a message "0" does not exist can only be said to somebody with a good key.
-        return Ask(call="probe", request=_get("0"))
+        return Ask(call="probe", request=get(STATUS.format("0")))
 
     def send_request(self, outgoing: Outgoing) -> Request:
         require(digits_of(outgoing.to) == outgoing.to != "", "SMSBat needs a number in digits.")
         require(0 < len(outgoing.sender) <= 11, "SMSBat takes senders of 1 to 11 characters.")
         require(outgoing.text != "", "SMSBat needs a text.")
-        message = {"from": outgoing.sender, "to": f"+{outgoing.to}", "type": "sms", "text": outgoing.text}
-        if outgoing.reference:
-            message["customerMessageId"] = outgoing.reference
-        return Request(method="POST", path="/bat/messagelist", json={"messages": [message]})
+        message = {
+            "from": outgoing.sender,
+            "to": f"+{outgoing.to}",
+            "type": "sms",
+            "text": outgoing.text,
+            "customerMessageId": outgoing.reference,
+        }
+        return Request(method="POST", path=f"{API}/messagelist", json={"messages": [filled(message)]})
 
     # -- hearing
-
-    def error(self, call: str, reply: Reply) -> ProviderError | None:
-        payload, _ = tried(reply.json)
-        code, said = _complaint(payload)
-        error = http_error(reply, said, code)
-        refused = code in REFUSALS or (error is None and _is_refusal(payload))
-        # To the probe's question "there is no such message" in SMSBat's own shape is a yes to the key. Any other 404 is
-        # not: that may be any web server.
-        if call == "probe" and reply.status in {400, 404, 422} and _is_refusal(payload):
-            return None
-        if refused:
-            return _refusal(code, said, reply.status)
-        return error and for_call(error, own=call == "status", reads=False)
 
     def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
         if call == "send":
             return self._accepted(item)
-        word = word_of(item["deliverystatus"])
-        detail = _sentence(*_complaint(item))
-        raw, at = time_of(item.get("timestamp"))
-        channels = tuple(islice(dict.fromkeys(_channels(item)), MAX_CHANNELS))
-        notes = tuple(Entry(word=f"{name}: {said}", part=name, note="channel") for name, said in channels)
-        by = next((name for name, said in channels if self.status(said) is Status.DELIVERED), "")
+        why = _sentence(*complaint_of(item, "error"))
+        said = self.entry(word_of(item["deliverystatus"]), item, why, at="timestamp")  # which only a webhook has
+        channels = tuple(islice(dict.fromkeys(_channels(item)), MOST_CHANNELS))
+        notes = tuple(Entry(word=f"{name}: {word}", part=name, note="channel") for name, word in channels)
+        by = next((name for name, word in channels if self.status(word) is Status.DELIVERED), "")
         cost, currency = _price(item)
         return Report(
             # The documents' own examples of scheduled and processing have no id.
             id=optional_id(item.get("messageId")) or None,
             batch_id=optional_id(item.get("messagelistId")),
-            entries=(Entry(word=word, status=self.status(word), detail=detail, at_raw=raw, at=at), *notes),
+            entries=(said, *notes),
             cost=cost,
             currency=currency,
             parts=count_of(item.get("partscount")),
-            extra={"channel": by} if by else {},
+            extra=filled({"channel": by}),
         )
 
     def probe_says(self, payload: Any) -> str:
         return "The key is accepted. SMSBat has no call that tells the balance."
 
     def send_reply(self, payload: Any, request: Any = None) -> SendReply:
-        if _is_refusal(payload):
-            raise _refusal(*_complaint(payload))
+        if refusal := _refusal(payload):
+            raise refusal
         messages = payload["messages"]
         if not isinstance(messages, list) or not messages:
             raise ValueError("no message")
-        list_id = optional_id(payload.get("messagelistId"))
-        batch = {"messagelistId": list_id} if list_id else {}
+        batch = picked(payload, ("messagelistId",))
         items = tuple(_facts(message, request, alone=len(messages) == 1) | message | batch for message in messages)
-        return SendReply(items=items, batch_id=list_id)
+        return SendReply(items=items, batch_id=optional_id(payload.get("messagelistId")))
 
     def _accepted(self, item: Any) -> Report:
         """One message of a send reply: a 200 may hold refused ones, without an id."""
-        word = word_of(item.get("status") or "accepted")
+        word = word_of(item.get("status") or ACCEPTED.word)
         return Report(
             id=optional_id(item.get("messageId")) or None,
             to=digits_of(item.get("to") or item.get("recipient")),
             reference=text_of(item.get("customerMessageId")),
             batch_id=optional_id(item.get("messagelistId")),
-            entries=(Entry(word=word, status=self.status(word), detail=_sentence(*_complaint(item))),),
+            entries=(self.entry(word, item, _sentence(*complaint_of(item, "error"))),),
             parts=count_of(item.get("parts")),
             sender=text_of(item.get("from")),
             text=text_of(item.get("text")),
         )
 
+    # -- what is wrong
 
-def _get(message_id: str) -> Request:
-    return Request(method="GET", path=f"/bat/message/{path_part(message_id)}")
+    def error(self, call: str, reply: Reply) -> ProviderError | None:
+        payload, _ = tried(reply.json)
+        code, said = complaint_of(payload, "error")
+        refusal = _refusal(payload, reply.status)
+        # To the probe's question "there is no such message" in SMSBat's own shape is a yes to the key. Any other 404 is
+        # not: that may be any web server.
+        if call == "probe" and reply.status in {400, 404, 422} and refusal is not None:
+            return None
+        error = http_error(reply, said, code)
+        if refusal is not None and (error is None or code in REFUSALS):
+            return refusal
+        return error and for_call(error, own=call == "status", reads=False)
 
 
 def _basic(username: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + b64encode(f"{username}:{password}".encode()).decode("ascii")}
-
-
-def _complaint(payload: Any) -> tuple[str, str]:
-    """(code, sentence) of `{"error": {"code", "message"}}`, or of `{"error": "..."}`."""
-    error = payload.get("error") if isinstance(payload, dict) else None
-    if isinstance(error, dict):
-        code, said = error.get("code"), error.get("message")
-        return str(code)[:100] if code else "", str(said)[:300] if said else ""
-    return "", str(error)[:300] if error else ""
-
-
-def _is_refusal(payload: Any) -> bool:
-    """Whether a reply is about what is wrong, not a status or a list with an explanation beside it."""
-    spoken = isinstance(payload, dict) and ("deliverystatus" in payload or "messages" in payload)
-    return not spoken and any(_complaint(payload))
-
-
-def _sentence(code: str, said: str) -> str:
-    return f"{said} ({code})" if said and code else said or code
-
-
-def _refusal(code: str, said: str, status: int | None = None) -> ProviderError:
-    return ProviderError("refused", f"SMSBat says: {_sentence(code, said)}", status=status, provider_code=code)
 
 
 def _channels(item: Any) -> Iterator[tuple[str, str]]:
@@ -248,5 +235,16 @@ def _facts(message: Any, request: Any, *, alone: bool) -> dict[str, Any]:
     same = same or [entry for entry in candidates if to and digits_of(entry.get("to")) == to]
     if not same and alone:
         same = candidates
-    names = ("from", "to", "text", "customerMessageId")
-    return {name: same[0][name] for name in names if name in same[0]} if len(same) == 1 else {}
+    return picked(same[0], ASKED) if len(same) == 1 else {}
+
+
+def _sentence(code: str, said: str) -> str:
+    return f"{said} ({code})" if said and code else said or code
+
+
+def _refusal(payload: Any, status: int | None = None) -> ProviderError | None:
+    """The error in a body that is about nothing else: no status or list with an explanation beside it."""
+    code, said = complaint_of(payload, "error")
+    if not (code or said) or "deliverystatus" in payload or "messages" in payload:
+        return None
+    return ProviderError("refused", f"SMSBat says: {_sentence(code, said)}", status=status, provider_code=code)
