@@ -86,7 +86,7 @@ class MessageOut(Schema):
     status: Status
     bucket: Bucket = Field(description="What it counts as in its batch, its retries considered.")
     conflict: bool
-    provider_status: str
+    provider_status: str | None
     attempt: int
     reference: str
     batch: BatchName | None
@@ -108,7 +108,7 @@ class MessagesOut(Schema):
 
 class TimelineOut(Schema):
     status: Status | None = Field(description="Null is a note: shown, never part of the state.")
-    provider_status: str
+    provider_status: str | None
     detail: str
     sources: list[str]
     count: int

@@ -33,7 +33,7 @@ def message_shape(message: Message) -> dict[str, Any]:
         "status": message.status,
         "bucket": message.bucket,
         "conflict": message.conflict,
-        "provider_status": message.provider_status,
+        "provider_status": message.provider_status or None,
         "attempt": message.attempt,
         "reference": message.reference,
         "batch": {"id": str(message.batch.pk), "name": message.batch.name} if message.batch else None,
@@ -50,10 +50,11 @@ def message_shape(message: Message) -> dict[str, Any]:
 
 
 def timeline_shape(entry: TimelineEntry) -> dict[str, Any]:
+    """`provider_status` is the provider's own word; what we wrote ourselves has none, and says so in `detail`."""
     return {
         "status": entry.status,
-        "provider_status": entry.word,
-        "detail": entry.detail,
+        "provider_status": entry.word if entry.by_provider else None,
+        "detail": entry.detail or ("" if entry.by_provider else entry.word),
         "sources": entry.sources,
         "count": entry.count,
         "occurred_at": iso(entry.occurred_at),

@@ -96,16 +96,9 @@ def save_summary(batch: Batch, summary: Summary | None, now: datetime) -> None:
     changes: dict[str, Any] = {"lease_until": None, "next_report_at": _next_report(batch, now)}
     if summary is not None:
         changes |= {"report": dict(summary.counts), "report_at": now}
-        if batch.cost is None and summary.cost is not None and not _priced(batch):
-            changes |= {"cost": summary.cost, "currency": summary.currency or batch.account.currency}
     else:
         changes["next_report_at"] = None
     Batch.objects.filter(pk=batch.pk).update(**changes)
-
-
-def _priced(batch: Batch) -> bool:
-    """Whether the batch's own messages carry prices: then the order's price would count them twice."""
-    return Message.objects.filter(batch=batch, cost__isnull=False).exists()
 
 
 def _next_report(batch: Batch, now: datetime) -> datetime | None:
