@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from django.db import transaction
@@ -17,12 +18,14 @@ from dashboard.ingest.evidence import evidence
 from dashboard.ingest.items import Item
 from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, register
+from dashboard.ingest.replies import register_reply
 from dashboard.ingest.reread import context_of
 from dashboard.ingest.webhook import authentic, keep
-from dashboard.models import Account, Event, Message, User
+from dashboard.models import Account, Event, Message
 from dashboard.models.messages import Source
 from dashboard.story import story
 from providers.base import Reply, Report, Status, Target, read
+from providers.strict_json import strict_json
 
 T0 = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 _numbers = count(1)
@@ -50,10 +53,6 @@ def unsent(of: Account, root: Message, reference: str = "r1") -> Message:
         account=of, recipient=root.recipient, root=root, batch=root.batch, reference=reference, text="Hello",
         sent_at=T0, created_at=T0,
     )  # fmt: skip
-
-
-def person() -> User:
-    return User.objects.create_user(f"p{next(_numbers)}", password="a long password", ops=True)
 
 
 def says(key: str, provider_id: str, word: str, **more: Any) -> dict[str, Any]:
@@ -163,3 +162,17 @@ def undone() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
+
+
+def printed(key: str, name: str) -> Any:
+    """A payload as the provider's documents print it."""
+    path = Path(__file__).resolve().parent.parent / "providers" / "payloads" / key / f"{name}.json"
+    return strict_json(path.read_bytes())
+
+
+def replied(of: Account, payload: Any, request: Any = None) -> list[Message]:
+    """The messages that a provider's own send reply makes, in its order."""
+    done = register_reply(of, payload, request, Source.API)
+    pks = [result.message_id for _, result in done.results]
+    rows = {row.pk: row for row in Message.objects.select_related("account", "recipient").filter(pk__in=pks)}
+    return [rows[pk] for pk in pks if pk is not None]
