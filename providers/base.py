@@ -187,15 +187,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """The provider's own counters for a batch: shown beside ours, never merged. Counts are 0 or more."""
-
-    counts: Mapping[str, int]
-    cost: Decimal | None = None
-    currency: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SendReply:
     """What a send answered, without guessing. One `items` entry per message the reply names, refused ones included.
 
@@ -301,8 +292,8 @@ class Provider:
         """Whether the signature over these exact bytes is right (only where `webhook_signed`)."""
         raise NotImplementedError
 
-    def summary_of(self, payload: Any) -> Summary:
-        """Read the reply to `summary_ask`."""
+    def summary_of(self, payload: Any) -> dict[str, int]:
+        """The provider's own counters, each 0 or more: shown beside ours, never merged."""
         raise NotImplementedError
 
     def probe_says(self, payload: Any) -> str:

@@ -27,7 +27,6 @@ from providers.base import (
     Request,
     SendReply,
     Status,
-    Summary,
     Target,
     chunks,
     complaint_of,
@@ -207,7 +206,7 @@ class Bsg(Provider):
             text=text_of(item.get("body")),
         )
 
-    def summary_of(self, payload: Any) -> Summary:
+    def summary_of(self, payload: Any) -> dict[str, int]:
         if not _is_task(payload):
             raise ProviderError("unparseable", "The answer is about a message, and a task was asked about.")
         counts = {name: count_of(payload.get(name)) or 0 for name in COUNTERS}
@@ -215,9 +214,7 @@ class Bsg(Provider):
         total = count_of(payload.get("total"))
         # `sent` never falls: a delivered message stays in it. Newer replies also count those not yet sent, in `total`.
         pending = max((sent if total is None else max(total, sent)) - sum(counts.values()), 0)
-        counts |= {"sent": sent, "pending": pending} | ({} if total is None else {"total": total})
-        currency = text_of(payload.get("currency")).strip()
-        return Summary(counts=counts, cost=money_of(payload.get("totalprice")), currency=currency)
+        return counts | {"sent": sent, "pending": pending} | ({} if total is None else {"total": total})
 
     def probe_says(self, payload: Any) -> str:
         balance = price_text(payload.get("amount"), payload.get("currency"))

@@ -32,7 +32,6 @@ from providers.base import (
     Request,
     SendReply,
     Status,
-    Summary,
     Target,
     attempt_of,
     chunks,
@@ -210,8 +209,8 @@ class EsmsAfrica(Provider):
         right = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         return secret != "" and hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
 
-    def summary_of(self, payload: Any) -> Summary:
-        return Summary(counts=counters_of(payload, COUNTERS))
+    def summary_of(self, payload: Any) -> dict[str, int]:
+        return counters_of(payload, COUNTERS)
 
     def probe_says(self, payload: Any) -> str:
         total = count_of(payload.get("total"))

@@ -28,7 +28,6 @@ from providers.base import (
     Request,
     SendReply,
     Status,
-    Summary,
     Target,
     complaint_of,
     count_of,
@@ -166,9 +165,8 @@ class RoyceTalk(Provider):
             extra=filled({"carrier_message_id": text_of(facts.get("provider_message_id"))}),
         )
 
-    def summary_of(self, payload: Any) -> Summary:
-        data = payload.get("data", payload)
-        return Summary(counts=counters_of(data, COUNTERS), cost=money_of(data.get("total_cost")))
+    def summary_of(self, payload: Any) -> dict[str, int]:
+        return counters_of(payload.get("data", payload), COUNTERS)
 
     def probe_says(self, payload: Any) -> str:
         data = payload["data"]

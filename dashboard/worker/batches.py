@@ -18,7 +18,7 @@ from dashboard.ingest.register import Send, register
 from dashboard.models import Account, Batch, Message
 from dashboard.models.messages import Source
 from dashboard.worker.asking import MOST_PAGES, Lane
-from providers.base import Ask, Entry, ProviderError, Report, Status, Summary, read
+from providers.base import Ask, Entry, ProviderError, Report, Status, read
 from providers.http import Caller
 
 BETWEEN_LISTINGS = timedelta(minutes=15)  # a number missing from two listings this far apart was skipped
@@ -39,7 +39,7 @@ class Listed:
 # ------------------------------------------------------------------------------ asking (event loop)
 
 
-async def ask_summary(caller: Caller, lane: Lane, batch_id: str) -> Summary | None:
+async def ask_summary(caller: Caller, lane: Lane, batch_id: str) -> dict[str, int] | None:
     """The provider's counters; None if it cannot tell. Raises ProviderError."""
     provider = lane.account.provider
     while (ask := provider.summary_ask(batch_id, frozenset(lane.without))) is not None:
@@ -91,11 +91,11 @@ def claim_batches(account: Account, now: datetime, most: int, due_by: datetime |
     return [batch for batch in wanted if Batch.objects.filter(free, pk=batch.pk).update(lease_until=now + LEASE) == 1]
 
 
-def save_summary(batch: Batch, summary: Summary | None, now: datetime) -> None:
+def save_summary(batch: Batch, summary: dict[str, int] | None, now: datetime) -> None:
     """Keep the provider's counters beside ours; look again while anything of the batch is pending."""
     changes: dict[str, Any] = {"lease_until": None, "next_report_at": _next_report(batch, now)}
     if summary is not None:
-        changes |= {"report": dict(summary.counts), "report_at": now}
+        changes |= {"report": summary, "report_at": now}
     else:
         changes["next_report_at"] = None
     Batch.objects.filter(pk=batch.pk).update(**changes)

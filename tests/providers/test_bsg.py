@@ -109,7 +109,7 @@ def test_nasty_01_the_code_decides_whatever_its_type_and_the_http_status() -> No
 def test_nasty_02_a_task_is_read_with_and_without_an_error_key() -> None:
     assert provider.error("task", Reply(status=200, body=body("task.json"))) is None
     summary = provider.summary_of(payload("task.json"))
-    assert summary.counts == {
+    assert summary == {
         "sent": 1,
         "delivered": 1,
         "expired": 0,
@@ -117,8 +117,7 @@ def test_nasty_02_a_task_is_read_with_and_without_an_error_key() -> None:
         "unknown": 0,
         "pending": 0,
     }
-    assert (summary.cost, summary.currency) == (Decimal("0.23"), "EUR")
-    newer = provider.summary_of(payload("task_v1.json")).counts
+    newer = provider.summary_of(payload("task_v1.json"))
     assert (newer["total"], newer["sent"], newer["pending"]) == (10, 8, 4)
 
 
@@ -211,8 +210,8 @@ def test_nasty_09_another_id_than_asked_is_handed_on_as_said() -> None:
 
 def test_nasty_10_pending_never_falls_below_zero() -> None:
     task = payload("task.json") | {"sent": 1, "delivered": 2, "expired": 1}
-    assert provider.summary_of(task).counts["pending"] == 0
-    assert provider.summary_of(payload("task.json") | {"sent": "9"}).counts["pending"] == 8
+    assert provider.summary_of(task)["pending"] == 0
+    assert provider.summary_of(payload("task.json") | {"sent": "9"})["pending"] == 8
 
 
 @pytest.mark.parametrize(("price", "cost"), [("1.1000000", "1.1"), (Decimal("0.23"), "0.23"), (0, "0")])

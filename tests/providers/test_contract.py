@@ -28,7 +28,6 @@ from providers.base import (
     Request,
     SendReply,
     Status,
-    Summary,
     Target,
     read,
 )
@@ -118,7 +117,7 @@ def outcomes(provider: Provider, payload: Any) -> Iterable[tuple[type, Any]]:
             for item in page.items[:20]:
                 yield Report, attempt(provider.report, ask.call, item, None)
     yield from sent(provider, payload)
-    yield Summary, attempt(provider.summary_of, payload) if provider.has_summary else Summary(counts={})
+    yield dict, attempt(provider.summary_of, payload) if provider.has_summary else {}
     yield str, attempt(provider.probe_says, payload)
     yield str, attempt(provider.retry_reply, payload) if provider.has_retry else ""
     items = attempt(provider.webhook_items, payload)

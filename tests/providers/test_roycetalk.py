@@ -114,10 +114,9 @@ def test_summary() -> None:
     assert ask is not None
     assert ask.request.path == f"/api/v1/sms-api/batches/{BATCH}/"
     summary = ROYCE.summary_of(payload("summary"))
-    assert summary.counts == {
+    assert summary == {
         "total_recipients": 4, "pending": 0, "sent": 1, "delivered": 2, "failed": 0, "rejected": 1,
     }  # fmt: skip
-    assert (summary.cost, summary.currency) == (Decimal("2.0"), "")
 
 
 def test_balance_proves_the_key() -> None:
