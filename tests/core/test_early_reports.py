@@ -204,8 +204,11 @@ def race(one: Callable[[int], None], other: Callable[[int], None], times: int) -
 def test_a_report_and_its_message_that_come_at_once_always_meet(way: str) -> None:
     of = account("smsbat")
     times = RACES if connection.vendor == "postgresql" else RACES // 10  # SQLite has one writer
-    root = message(of, "root")
-    ours = [unsent(of, root, f"r{n}") for n in range(times)] if way == "answered" else []
+    ours: list[Message] = []
+    if way == "answered":
+        register(of, [send(f"root-{n}") for n in range(times)], Source.API)
+        roots = Message.objects.select_related("recipient", "batch").order_by("pk")
+        ours = [unsent(of, root, f"r{n}") for n, root in enumerate(roots)]
 
     def store(n: int) -> None:
         if ours:

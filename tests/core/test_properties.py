@@ -51,7 +51,7 @@ from tests.factory import person
 
 pytestmark = pytest.mark.django_db
 
-FEWER = settings(max_examples=25, stateful_step_count=15)
+FEWER = settings(max_examples=20, stateful_step_count=12)
 TELLING = ["bsg", "roycetalk", "smsbat", "esms_africa"]  # those with webhooks
 WORDS = ["queued", "pending", "sent", "SENT", "sending", "delivered", "Delivered", "failed", "rejected", "undelivered",
          "expired", "unknown", "deleted", "retrying", "processing", "filtered", "registered", ""]  # fmt: skip
@@ -93,7 +93,7 @@ def accounts() -> dict[str, Account]:
 # ------------------------------------------------------------------------------ P10, P11
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(told=history(), early=st.integers(0, 2), strange=st.sampled_from(["", "not found", "unreadable", "other id"]))
 def test_p10_p11_the_row_is_the_fold_and_a_rebuild_changes_nothing(
     accounts: dict[str, Account], told: tuple[str, list[tuple[str, dict[str, Any]]]], early: int, strange: str
@@ -178,7 +178,7 @@ def test_p12_a_webhook_repeated_is_one_event(accounts: dict[str, Account], key: 
 # ------------------------------------------------------------------------------ P14
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(told=history(), early=st.integers(1, 6), by_sweep=st.booleans())
 def test_p14_a_report_before_its_send_is_worth_as_much_as_one_after(
     accounts: dict[str, Account], told: tuple[str, list[tuple[str, dict[str, Any]]]], early: int, by_sweep: bool

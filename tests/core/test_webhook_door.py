@@ -268,7 +268,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     st.sampled_from(["bsg", "roycetalk", "smsbat", "esms_africa"]),
     st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=8),
@@ -287,7 +287,7 @@ def test_no_body_is_answered_with_an_error(key: str, odd: dict[str, Any], known:
         list(Event.objects.all())
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     st.binary(min_size=1, max_size=200), st.sampled_from(["application/json", "application/x-www-form-urlencoded", ""])
 )
