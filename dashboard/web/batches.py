@@ -56,8 +56,9 @@ class BatchFilter(Form):
 def _more_than_an_order() -> Q:
     """Where every text is an order of its own, the batches worth a look would drown: those somebody named, those of
     several messages, and those still being listed."""
-    second = Message.objects.filter(batch=OuterRef("pk"), root=None).order_by()[1:2]
-    return ~Q(name=F("provider_batch_id")) | Q(next_listing_at__isnull=False) | Q(Exists(second))
+    roots = Message.objects.filter(root=None)
+    several = roots.filter(Exists(roots.filter(batch=OuterRef("batch"), pk__gt=OuterRef("pk"))), batch=OuterRef("pk"))
+    return ~Q(name=F("provider_batch_id")) | Q(next_listing_at__isnull=False) | Q(Exists(several))
 
 
 @dataclass(frozen=True, slots=True)
