@@ -1,10 +1,12 @@
-"""`test`, `test-all` and `check`: every check, then the tests on SQLite, then those of the database on PostgreSQL."""
+"""`test`, `test-all` and `check`: every check, then the tests on SQLite, and those of the database on PostgreSQL."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +50,8 @@ def _test(*, slow: bool) -> int:
         shared = {"AFTERSEND_TEST_DIR": str(folder), "CHROMIUM": chromium}
         with postgres.private_cluster(binaries) as url:
             shared["TEST_POSTGRES_URL"] = url
-            for database in ("sqlite", "postgres"):
-                say(f"Tests on {database} ...")
-                _add(total, _pytest(folder, slow, {**shared, "AFTERSEND_TEST_DB": database}), database)
+            for database, counts in _both(folder, slow, shared).items():
+                _add(total, counts, database)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     say(str(total))
@@ -106,13 +107,36 @@ def _import_rules_exist() -> bool:
     )
 
 
-def _pytest(folder: Path, slow: bool, settings: dict[str, str]) -> dict[str, int]:
-    """One pass; its counts by outcome. tests/conftest.py writes them, since pytest's last line is not for machines."""
-    report = folder / f"{settings['AFTERSEND_TEST_DB']}.json"
+def _both(folder: Path, slow: bool, shared: dict[str, str]) -> dict[str, dict[str, int]]:
+    """The two passes beside each other, since each waits for its database a good part of the time.
+
+    The counts of each by outcome; what PostgreSQL's pass said is shown when both are done.
+    """
     command = [str(PYTHON), "-m", "pytest", "-n", "2", *(["--slow"] if slow else [])]
+    say("Tests on sqlite, and beside them those of the database on postgres ...")
+    with (folder / "postgres.txt").open("w+", encoding="utf-8") as output:
+        environments = {database: _environment(folder, shared, database) for database in ("sqlite", "postgres")}
+        beside = processes.spawn(command, env=environments["postgres"], stdout=output, stderr=subprocess.STDOUT)
+        try:
+            code = processes.run(command, env=environments["sqlite"])
+            while beside.poll() is None:
+                processes.pause()
+        finally:
+            processes.stop([beside], signal.SIGINT)
+        output.seek(0)
+        say(output.read().rstrip())
+    return {"sqlite": _counts(folder, "sqlite", code), "postgres": _counts(folder, "postgres", beside.returncode)}
+
+
+def _environment(folder: Path, shared: dict[str, str], database: str) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "DATABASE_URL")}
-    settings = {**clean, **settings, "AFTERSEND_TEST_REPORT": str(report), "PYTHONUNBUFFERED": "1"}
-    code = processes.run(command, env=settings)
+    report = {"AFTERSEND_TEST_DB": database, "AFTERSEND_TEST_REPORT": str(folder / f"{database}.json")}
+    return {**clean, **shared, **report, "PYTHONUNBUFFERED": "1"}
+
+
+def _counts(folder: Path, database: str, code: int) -> dict[str, int]:
+    """What tests/conftest.py wrote down, since pytest's last line is not for machines."""
+    report = folder / f"{database}.json"
     counts: dict[str, int] = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
     if code and not counts.get("failed") and not counts.get("error"):
         counts["error"] = 1  # pytest itself could not go on
