@@ -103,9 +103,8 @@ def test_strangers_do_not_keep_the_sweep_from_its_work() -> None:
     of = account("bsg")
     one = message(of, "7")
     Message.objects.update(match_id=None)
-    webhook(of, says("bsg", "7", "delivered"))
-    for n in range(5):
-        webhook(of, says("bsg", f"stranger-{n}", "delivered"))
+    for provider_id in ("stranger-1", "stranger-2", "7", "stranger-3", "stranger-4"):
+        webhook(of, says("bsg", provider_id, "delivered"))
     Message.objects.update(match_id="7")
     assert sweep(timezone.now(), most=1) == 1
     assert fresh(one).status == "delivered"

@@ -123,12 +123,16 @@ def be_strange(one: Message, strange: str) -> None:
         poll(one, says(one.account.provider_key, "id-2", "delivered"))
 
 
+@pytest.mark.parametrize("early", [True, False])
 def test_p11_a_corrected_adapter_corrects_the_past_and_keeps_what_it_did_not_make(
-    accounts: dict[str, Account], monkeypatch: pytest.MonkeyPatch
+    accounts: dict[str, Account], monkeypatch: pytest.MonkeyPatch, early: bool
 ) -> None:
     of = accounts["smsbat"]
+    if early:
+        webhook(of, says("smsbat", "id-1", "buffered"))
     one = message(of, "id-1")
-    webhook(of, says("smsbat", "id-1", "buffered"))
+    if not early:
+        webhook(of, says("smsbat", "id-1", "buffered"))
     kept = Event.objects.get(message=one, by_provider=False)
     unmapped = Event.objects.get(message=one, by_provider=True)
     monkeypatch.setattr(type(of.provider), "words", {**of.provider.words, "buffered": Status.SUBMITTED})

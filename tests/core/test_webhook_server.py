@@ -105,6 +105,17 @@ def test_many_reports_about_many_messages_at_once_lose_nothing(server: Server) -
     assert_row_is_its_fold()
 
 
+def test_many_different_reports_about_one_message_at_once_overwrite_none_of_each_other(server: Server) -> None:
+    of = account("esms_africa")
+    one = message(of, "id-1")
+    path = path_of(of)
+    jobs = [json.dumps(says("esms_africa", "id-1", "failed", retry_count=n)).encode() for n in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda job: server.post(path, job)[0], jobs)) == {200}
+    assert (fresh(one).attempt, fresh(one).negatives) == (39, (1 << 40) - 1)
+    assert_row_is_its_fold()
+
+
 # ------------------------------------------------------------------------------ a database that is locked
 
 
