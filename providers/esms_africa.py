@@ -233,7 +233,8 @@ class EsmsAfrica(Provider):
 
     def normalise_id(self, message_id: str) -> str:
         """`msg-<uuid>` in one place is the bare UUID in another."""
-        return message_id.lower().removeprefix("msg-").removeprefix("msg_")
+        lowered = message_id.lower() if message_id.isascii() else message_id  # beyond ASCII one letter may become two
+        return lowered.removeprefix("msg-").removeprefix("msg_")
 
     def _accepted(self, item: Mapping[str, Any]) -> tuple[Entry, ...]:
         """What a send reply says: submitted, scheduled, failed at once, or nothing but an id."""

@@ -81,6 +81,11 @@ def test_nasty_05_the_webhooks_bare_id_is_the_same_message(esms: Account, other:
     assert fresh(one).provider_message_id == "msg-a1b2c3d4-e5"
 
 
+def test_nasty_05_an_id_that_lower_case_would_make_too_long_is_kept_as_it_is(esms: Account, door: Door) -> None:
+    assert door.post(esms, told("\u0130" * 255, "delivered", 0)) == 200
+    assert message(esms, "\u0130" * 255).status == "delivered"
+
+
 def test_nasty_07_six_copies_are_one_event_and_a_late_failed_leaves_delivered(esms: Account, door: Door) -> None:
     one = message(esms, "msg-1")
     for _ in range(6):
