@@ -29,6 +29,7 @@ hypothesis_settings.load_profile("same")
 MARKERS = (
     "database: needs the database; runs on SQLite and again on PostgreSQL",
     "sqlite_only: about SQLite itself; left out on PostgreSQL",
+    "any_database: about people, forms and pages, whatever the database; runs on one of them",
     "postgres_only: about PostgreSQL itself; left out on SQLite",
 )
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "django_db_serialized_rollback"}
@@ -62,7 +63,7 @@ def _belongs(item: pytest.Item, database: str, slow: bool) -> bool:
     uses_database = marks & {"database", "django_db", "postgres_only"} or DATABASE_FIXTURES & set(
         getattr(item, "fixturenames", ())
     )
-    return bool(uses_database) and not marks & {"sqlite_only", "browser"}
+    return bool(uses_database) and not marks & {"sqlite_only", "any_database", "browser"}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -161,8 +161,8 @@ def _item(account: Account, answer: Answer) -> Item:
     if report is None:
         assert answer.error is not None  # noqa: S101 - _says_something
         said = answer.error
-        word = "not found" if said.code == "not_found" else "unreadable"
-        report = Report(entries=(note(said.code, word, said.message),))
+        kind = "not_found" if said.code == "not_found" else "unreadable"
+        report = Report(entries=(note(kind, kind.replace("_", " "), said.message),))
     return Item(
         account=account,
         source=Source.POLL,

@@ -18,7 +18,7 @@ from dashboard.web.health import health
 from providers import PROVIDERS
 from tests.factory import account, sends, signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 CANARY = "canary-9f8e7d6c5b4a"
 PUBLIC = "https://8.8.8.8"  # an address of the internet: no name is looked up

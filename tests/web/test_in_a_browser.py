@@ -16,7 +16,13 @@ from providers.base import Status
 from tests.factory import PASSWORD, account, person, report, sends, webhook
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-WIDTHS = (390, 1440)
+# Both schemes and both widths every time; all four pairs of them in `test-all`.
+LOOKS = [
+    ("light", 1440),
+    ("dark", 390),
+    pytest.param("light", 390, marks=pytest.mark.slow),
+    pytest.param("dark", 1440, marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +53,9 @@ def sign_in(page: Page, base: str, *roles: str, to: str = "/") -> None:
     page.wait_for_url(f"{base}{to}")
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_every_page_is_quiet_accessible_and_fits(
-    browser: Browser, live_server: Any, message: Message, width: int, scheme: Any
+    browser: Browser, live_server: Any, message: Message, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     complaints: list[str] = []
@@ -70,10 +75,9 @@ def test_every_page_is_quiet_accessible_and_fits(
     page.close()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_the_second_factor_is_quiet_accessible_and_fits(
-    browser: Browser, live_server: Any, https: None, width: int, scheme: Any
+    browser: Browser, live_server: Any, https: None, scheme: Any, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     complaints: list[str] = []

@@ -17,7 +17,7 @@ from dashboard.web import errors
 from providers.base import Status
 from tests.factory import account, report, sends, signed_in, webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 HEADERS = {
     "Cache-Control": "no-store",

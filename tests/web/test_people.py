@@ -14,7 +14,7 @@ from dashboard import people
 from dashboard.models import ApiToken, Audit, User
 from tests.factory import PASSWORD, account, person, signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 NEW = "quite-another-password"
 

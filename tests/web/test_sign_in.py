@@ -10,7 +10,7 @@ from django.test import Client
 
 from tests.factory import PASSWORD, person, signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def sign_in(client: Client, name: str, password: str = PASSWORD, **more: str) -> object:

@@ -28,7 +28,7 @@ from tests.web.phones import (
     with_password,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("https")]
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database, pytest.mark.usefixtures("https")]
 
 
 # ------------------------------------------------------------------------------ guessing

@@ -139,7 +139,7 @@ def test_nasty_08_bsg_a_task_in_the_place_of_a_message_changes_nothing(rig: Rig)
     rig.sim.script(faults=[{"kind": "reply", "provider": "bsg", "count": 1, "body": task}])
     rig.work()
     message.refresh_from_db()
-    assert (message.status, message.asked_at, notes(message)) == ("queued", None, ["unparseable"])
+    assert (message.status, message.asked_at, notes(message)) == ("queued", None, ["unreadable"])
     evidence = Evidence.objects.get(message=message, call="status")
     assert evidence.problem
     rig.later(60)

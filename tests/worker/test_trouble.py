@@ -186,7 +186,7 @@ def test_a_bad_answer_changes_no_state_and_the_message_is_asked_about_again(rig:
         waits.append((message.next_check_at - timezone.now()).total_seconds())
         rig.later(waits[-1] + 1)
     assert waits[2] > waits[0] > 0, "the back-off grows"
-    assert notes(message) == (["unparseable"] if kind in UNREADABLE else [])
+    assert notes(message) == (["unreadable"] if kind in UNREADABLE else [])
     kept = Evidence.objects.filter(message=message, call="status")
     if kind in {"invalid_json", "truncated_json", "duplicate_keys", "nan"}:
         assert [bool(evidence.problem) for evidence in kept] == [True], "kept once, with the reason"
