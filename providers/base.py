@@ -229,7 +229,6 @@ class Provider:
     times: ClassVar[Mapping[Status, str]] = {}  # the field that says when a message came to a status
     rate: ClassVar[float] = 10.0  # requests a second, when the admin says nothing else
     fresh_for: ClassVar[int] = 5  # seconds an answer stays fresh: not asked again before, whoever clicks
-    numbers_attempts: ClassVar[bool] = False
     reopens_failed_for: ClassVar[int] = 0  # seconds a `failed` may still be reopened by the provider itself
     webhook_setup: ClassVar[str] = ""  # how reports get to us, in words for the admin; empty: it has no webhooks
     webhook_signed: ClassVar[bool] = False

@@ -127,7 +127,6 @@ class EsmsAfrica(Provider):
     )
     words = WORDS
     times = TIMES
-    numbers_attempts = True
     reopens_failed_for = 1800
     webhook_setup = 'Set this address with PUT /webhooks {"dlr_url": "..."} or in the eSMS Africa portal.'
     webhook_signed = True

@@ -46,8 +46,6 @@ def test_only_one_module_has_an_http_client(path: Path) -> None:
     if path.parent.name == "simulator":
         modules -= {"aiohttp", "http"}  # its server
     clients = {module for module in modules if module.split(".")[0] in HTTP_CLIENTS and module != "http.cookiejar"}
-    if path.name in {"loop.py"} and path.parent.name == "worker":
-        clients -= {"httpx"}  # the type of the transport that tests hand in
     assert not clients or path == ROOT / "providers" / "http.py"
 
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import phonenumbers
 
-MOST_DIGITS = 15  # E.164
 _DECORATION = re.compile(r"[\s+().\-/\u00a0\u2010-\u2015\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 

@@ -17,7 +17,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.domain import phone as numbers
-from dashboard.domain.lifecycle import BUCKET
 from dashboard.web.chips import CHIPS, Chip
 from providers.base import Status
 
@@ -90,11 +89,6 @@ def status_word(status: str) -> str:
 def retry_word(state: str) -> str:
     """What became of a wish to send again, in words."""
     return str(RETRY_WORDS.get(state, state))
-
-
-@register.filter
-def bucket_of(status: str) -> str:
-    return BUCKET[Status(status)].value
 
 
 # ------------------------------------------------------------------------------ times

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
-import httpx
 from aiolimiter import AsyncLimiter
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
@@ -39,8 +38,7 @@ SWEEP_EVERY = timedelta(seconds=60)
 class Worker:
     """Does what is due until `stop()`, or once. Any number of them may run: leases in the rows keep them apart."""
 
-    def __init__(self, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport
+    def __init__(self) -> None:
         self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
         self._lanes: dict[int, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,7 +53,7 @@ class Worker:
 
     async def run(self, *, once: bool = False) -> None:
         """Work until stopped; with `once` until nothing is due. Never raises for a provider's trouble."""
-        async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS, transport=self._transport) as caller:
+        async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS) as caller:
             writer = asyncio.create_task(self._write_answers())
             due_by = timezone.now() if once else None  # what becomes due meanwhile is for the next time
             try:
