@@ -32,6 +32,8 @@ def message() -> Message:
         to=NUMBER, provider_message_id="AbC-1", reference="order 77", batch="October", provider_batch_id="task-9"
     )
     register(account(), [send], Source.API)
+    # PostgreSQL's ids go on from test to test: one of four digits could be the end of the number, a second hit.
+    Message.objects.update(id=1, root_id=1)
     return Message.objects.get()
 
 
