@@ -96,7 +96,7 @@ def _by_reference(item: Item) -> int | None:
     unanswered = [status.value for status in UNRESOLVED]
     mine = Message.objects.filter(
         Q(status__in=unanswered) | Q(not_sent=True),
-        account=item.account, reference=item.report.reference, match_id=None, root__isnull=False,
+        account=item.account, reference=item.report.reference, match_id=None, sent_by_us=True,
     )  # fmt: skip
     pks = list(mine.values_list("pk", flat=True)[:2])
     return pks[0] if len(pks) == 1 else None
@@ -282,12 +282,14 @@ def set_effective(messages: Iterable[Message]) -> None:
     for message in messages:
         if not message.root_id:
             message.effective = effective(message.state, again[message.pk]).value
+            states = [message.state, *(state for _, state in again[message.pk])]
+            message.deliveries = sum(state.status is Status.DELIVERED for state in states)
 
 
 _STATE_AND_FACTS = {
     "provider_message_id", "match_id", "provider_batch_id", "text", "sender", "route", "parts", "cost",
     "currency", "extra", "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict",
-    "effective", "unconfirmed", "own_retries", "heard_at", "final_at", "next_check_at", "wanted_at", "lease",
+    "effective", "deliveries", "unconfirmed", "own_retries", "heard_at", "final_at", "next_check_at", "wanted_at", "lease",
     "lease_until", "asked", "asked_at", "answer_sha256",
 }  # fmt: skip
 _WRITTEN = [field for field in Message._meta.concrete_fields if field.name in _STATE_AND_FACTS]

@@ -17,7 +17,7 @@ from dashboard.domain.retries import Situation, refusal
 from dashboard.ingest.items import Item, ours
 from dashboard.ingest.record import apply
 from dashboard.logs import masked
-from dashboard.models import Account, ApiToken, Audit, Message, Retry, User
+from dashboard.models import Account, ApiToken, Audit, Bulk, Message, Retry, User
 from dashboard.models.messages import Source
 from providers.base import Report, Status
 
@@ -97,6 +97,7 @@ def request_retry(
     account_slug: str = "",
     text: str = "",
     sender: str = "",
+    bulk: Bulk | None = None,
 ) -> tuple[Retry, bool]:
     """Store the wish to send again; (retry, False) if this very wish (nonce) is stored already. Raises Refused."""
     reason = masked(reason.strip())[:500]  # it goes to the audit, which names no number and forgets nothing
@@ -109,7 +110,7 @@ def request_retry(
             known = Retry.objects.filter(nonce=nonce).first()
             if known is not None:
                 return known, False
-            retry = _insert(tree, reason, nonce, user, token, account_slug, text, sender)
+            retry = _insert(tree, reason, nonce, user, token, account_slug, text, sender, bulk)
             _audit(retry, user, token)
             return retry, True
     except IntegrityError:
@@ -121,7 +122,7 @@ def request_retry(
 
 def _insert(
     tree: list[Message], reason: str, nonce: str, user: User | None, token: ApiToken | None,
-    account_slug: str, text: str, sender: str,
+    account_slug: str, text: str, sender: str, bulk: Bulk | None,
 ) -> Retry:  # fmt: skip
     original = _latest(tree)
     account = original.account
@@ -141,7 +142,9 @@ def _insert(
     retry = Retry(
         root=tree[0],
         original=original,
+        failed_as=original.status,
         account=account,
+        bulk=bulk,
         via=Retry.Via.PROVIDER if by_provider else Retry.Via.SEND,
         user=user,
         token=token,
@@ -167,6 +170,7 @@ def _new_message(retry: Retry, root: Message, text: str, sender: str, now: datet
         recipient_id=root.recipient_id,
         batch_id=root.batch_id,
         root=root,
+        sent_by_us=True,
         reference=retry.reference,
         text=text,
         sender=sender,

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dashboard.models.accounts import Account
 from dashboard.models.audit import Audit
 from dashboard.models.evidence import Evidence, Maintenance
-from dashboard.models.messages import Batch, Event, Message, Orphan, Recipient, Retry
+from dashboard.models.messages import Batch, Event, Message, Orphan, Recipient
 from dashboard.models.people import ApiToken, User
+from dashboard.models.retries import Bulk, BulkItem, Retry
 
 __all__ = [
     "Account",
     "ApiToken",
     "Audit",
     "Batch",
+    "Bulk",
+    "BulkItem",
     "Event",
     "Evidence",
     "Maintenance",

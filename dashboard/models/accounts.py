@@ -29,6 +29,9 @@ class Account(models.Model):
     rate = models.FloatField()  # requests a second, at most
     currency = models.CharField(max_length=8, blank=True)  # of prices that come without one
     enabled = models.BooleanField(default=True)
+    # What may be sent again through it in 24 hours: texts, and money in its own currency (null: no limit).
+    resend_cap = models.PositiveIntegerField(default=10_000)
+    spend_cap = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     # Sealed by dashboard.vault; write-only on every screen.
@@ -48,6 +51,9 @@ class Account(models.Model):
     last_webhook_at = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=20, blank=True)  # a ProviderError code
+    # Nothing is sent through it until then, though it may be asked: the provider said that there is no money left.
+    no_sends_until = models.DateTimeField(null=True, blank=True)
+    no_sends_why = models.CharField(max_length=500, blank=True)
     failures = models.PositiveIntegerField(default=0)  # unreachable in a row: the breaker counts these
     unsupported = models.JSONField(default=dict, blank=True)  # call -> ISO time until which it is not tried again
 

@@ -1,10 +1,9 @@
-"""Recipients, batches, messages, what was said about them, and sending again."""
+"""Recipients, batches, messages, and what was said about them."""
 
 from __future__ import annotations
 
 import secrets
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
@@ -32,6 +31,10 @@ class Recipient(models.Model):
     reversed = models.CharField(max_length=15, blank=True, db_index=True)
     hmac = models.CharField(max_length=64, null=True, unique=True)  # noqa: DJ001 - erased ones must not collide
     created_at = models.DateTimeField(auto_now_add=True)
+    # The person asked not to be texted: nothing is sent to them from here.
+    opted_out_at = models.DateTimeField(null=True, blank=True)
+    opted_out_by = models.CharField(max_length=150, blank=True)
+    opted_out_why = models.CharField(max_length=500, blank=True)
 
     def __str__(self) -> str:
         return self.id
@@ -96,6 +99,8 @@ class Message(models.Model):
     batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
     provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
     root = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="again")
+    # We made the request ourselves, and gave the provider our reference with it.
+    sent_by_us = models.BooleanField(default=False)
     text = models.TextField(null=True, blank=True)  # noqa: DJ001 - null: never given, or past retention
     sender = models.CharField(max_length=50, blank=True)
     route = models.CharField(max_length=100, blank=True)
@@ -117,6 +122,8 @@ class Message(models.Model):
     conflict = models.BooleanField(default=False)
     # What the root counts as in its batch, its retries considered; for others the own status.
     effective = models.CharField(max_length=20, choices=STATUSES, default=Status.CREATED.value)
+    # On the root: how many of its messages were delivered. More than one: the person got it twice.
+    deliveries = models.PositiveSmallIntegerField(default=0)
     unconfirmed = models.BooleanField(default=False)  # final by an unsigned webhook, not yet confirmed by asking
     own_retries = models.PositiveSmallIntegerField(default=0)  # fresh-id retries of ours that the provider counts too
     heard_at = models.DateTimeField(null=True, blank=True)  # when anything was last recorded
@@ -160,6 +167,7 @@ class Message(models.Model):
             models.Index(fields=["account", "provider_batch_id"], name="message_to_list", condition=Q(match_id=None)),
             # The short list of contradictions.
             models.Index(fields=["-id"], name="message_conflict", condition=Q(conflict=True)),
+            models.Index(fields=["batch", "-id"], name="message_twice", condition=Q(deliveries__gt=1)),
         )
 
     def __str__(self) -> str:
@@ -260,59 +268,3 @@ class Orphan(models.Model):
 
     def __str__(self) -> str:
         return f"orphan {self.pk}"
-
-
-class Retry(models.Model):
-    """One intent to send again. At most one open per root: the database says so, not the code."""
-
-    class State(models.TextChoices):
-        OPEN = "open"
-        SENDING = "sending"
-        OUTCOME_UNKNOWN = "outcome_unknown"
-        ACCEPTED = "accepted"
-        NOT_SENT = "not_sent"
-        REFUSED = "refused"
-        CANCELLED = "cancelled"
-
-    class Via(models.TextChoices):
-        SEND = "send"  # a new text through `account`
-        PROVIDER = "provider"  # the provider's own retry of the message
-
-    HOLDING = (State.OPEN, State.SENDING, State.OUTCOME_UNKNOWN)
-
-    root = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="retries")
-    original = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")  # the failed one
-    account = models.ForeignKey("Account", on_delete=models.PROTECT)
-    via = models.CharField(max_length=10, choices=Via)
-    # The message it makes. A send's is there from the start; a provider's own retry names it in its reply.
-    message = models.ForeignKey(Message, null=True, on_delete=models.PROTECT, related_name="made_by")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="retries")
-    token = models.ForeignKey("ApiToken", null=True, on_delete=models.PROTECT, related_name="retries")
-    reason = models.CharField(max_length=500)
-    nonce = models.CharField(max_length=64, unique=True)  # the same click, or the same Idempotency-Key, twice
-    reference = models.CharField(max_length=32, unique=True)  # ours, told to the provider where it takes one
-    quoted_cost = models.DecimalField(max_digits=20, decimal_places=8, null=True, blank=True)
-    quoted_currency = models.CharField(max_length=8, blank=True)
-    state = models.CharField(max_length=20, choices=State, default=State.OPEN)
-    detail = models.CharField(max_length=500, blank=True)  # what came of it, in words
-    retry_count = models.PositiveSmallIntegerField(null=True)  # the provider's counter just before its own retry
-    created_at = models.DateTimeField()
-    changed_at = models.DateTimeField()
-    lease_until = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(
-                fields=["root"],
-                condition=Q(state__in=("open", "sending", "outcome_unknown")),
-                name="one_open_retry",
-            ),
-            models.CheckConstraint(condition=~Q(reason=""), name="retry_has_reason"),
-            models.CheckConstraint(condition=Q(user__isnull=False) | Q(token__isnull=False), name="retry_has_actor"),
-        )
-        indexes = (
-            models.Index(fields=["state", "id"], name="retry_to_do", condition=Q(state__in=("open", "sending"))),
-        )
-
-    def __str__(self) -> str:
-        return f"retry {self.pk}"

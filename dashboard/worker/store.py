@@ -62,7 +62,9 @@ def target_of(message: Message) -> Target:
     return Target(
         id=message.provider_message_id,
         to=message.recipient.digits,
-        reference=message.reference if message.root_id else "",  # a reference is the provider's only on our own sends
+        reference=message.reference
+        if message.sent_by_us
+        else "",  # a reference is the provider's only on our own sends
         batch_id=message.provider_batch_id,
     )
 
