@@ -289,8 +289,8 @@ def set_effective(messages: Iterable[Message]) -> None:
 _STATE_AND_FACTS = {
     "provider_message_id", "match_id", "provider_batch_id", "text", "sender", "route", "parts", "cost",
     "currency", "extra", "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict",
-    "effective", "deliveries", "unconfirmed", "own_retries", "heard_at", "final_at", "next_check_at", "wanted_at", "lease",
-    "lease_until", "asked", "asked_at", "answer_sha256",
+    "effective", "deliveries", "unconfirmed", "own_retries", "heard_at", "final_at", "next_check_at", "wanted_at",
+    "lease", "lease_until", "asked", "asked_at", "answer_sha256",
 }  # fmt: skip
 _WRITTEN = [field for field in Message._meta.concrete_fields if field.name in _STATE_AND_FACTS]
 _UPDATE = (
