@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.models.accounts import Account
 from dashboard.models.audit import Audit
+from dashboard.models.counts import BatchCount, HourCount
 from dashboard.models.evidence import Evidence, Maintenance
 from dashboard.models.messages import Batch, Event, Message, Orphan, Recipient
 from dashboard.models.people import ApiToken, User
@@ -14,10 +15,12 @@ __all__ = [
     "ApiToken",
     "Audit",
     "Batch",
+    "BatchCount",
     "Bulk",
     "BulkItem",
     "Event",
     "Evidence",
+    "HourCount",
     "Maintenance",
     "Message",
     "Orphan",

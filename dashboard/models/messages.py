@@ -95,6 +95,7 @@ class Message(models.Model):
     # Stands in for the id of an item that was answered without one.
     item_key = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
     recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="messages")
+    country = models.CharField(max_length=3, blank=True)  # of the number, ISO 3166 ("001": of no country); "" unknown
     reference = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
     batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
     provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
