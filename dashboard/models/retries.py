@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from dashboard.models.messages import STATUSES, Message
 
@@ -29,6 +31,7 @@ class Retry(models.Model):
         PROVIDER = "provider"  # the provider's own retry of the message
 
     HOLDING = (State.OPEN, State.SENDING, State.OUTCOME_UNKNOWN)
+    FIRST: ClassVar[Q] = Q(via=Via.SEND, message=F("root"))  # `is_first`, as a question to the database
 
     root = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="retries")
     original = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="+")  # the failed one

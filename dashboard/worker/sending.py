@@ -58,8 +58,9 @@ class Result:
 
 def claim_retries(account: Account, now: datetime, most: int) -> list[Job]:
     """The retries that may go on the wire now. Each is marked `sending`, and committed, before this returns."""
-    asked = Q(original__asked_at__gte=F("created_at"), created_at__gte=now - ASK_FOR)
-    ready = Retry.objects.filter(asked, account=account, state=OPEN).order_by("pk").values_list("pk", flat=True)[:most]
+    asked = Q(original__asked_at__gte=F("created_at")) | Retry.FIRST
+    mine = Retry.objects.filter(asked, account=account, state=OPEN, created_at__gte=now - ASK_FOR)
+    ready = mine.order_by("pk").values_list("pk", flat=True)[:most]
     jobs = [_claim(pk, now) for pk in list(ready)]
     return [job for job in jobs if job is not None]
 
@@ -69,8 +70,8 @@ def _claim(pk: int, now: datetime) -> Job | None:
         retry = _locked(pk)
         if retry.state != OPEN:
             return None
-        root = Message.objects.select_for_update().get(pk=retry.root_id)
-        why_not = _not_needed(root, retry.original, retry.account)
+        root = Message.objects.select_for_update(of=("self",)).select_related("recipient").get(pk=retry.root_id)
+        why_not = _not_needed(retry, root)
         if why_not:
             _drop(retry, Retry.State.CANCELLED, why_not, now)
             return None
@@ -88,12 +89,14 @@ def _claim(pk: int, now: datetime) -> Job | None:
         return Job(retry, request)
 
 
-def _not_needed(root: Message, original: Message, account: Account) -> str:
+def _not_needed(retry: Retry, root: Message) -> str:
     if Status(root.effective) is Status.DELIVERED:
         return "It was delivered in the meantime; nothing was sent."
-    if BUCKET[Status(original.status)] is Bucket.PENDING:
+    if BUCKET[Status(retry.original.status)] is Bucket.PENDING and not retry.is_first:
         return "It is on its way again; nothing was sent."
-    if not account.enabled:
+    if root.recipient.opted_out_at:
+        return "The person asked not to be texted; nothing was sent."
+    if not retry.account.enabled:
         return "The account was switched off; nothing was sent."
     return ""
 
@@ -142,7 +145,8 @@ def _cancel(pk: int, now: datetime) -> None:
         retry = _locked(pk)
         if retry.state != OPEN:
             return
-        asked = retry.original.asked_at is not None and retry.original.asked_at >= retry.created_at
+        asked_at = retry.original.asked_at
+        asked = retry.is_first or (asked_at is not None and asked_at >= retry.created_at)
         if not retry.account.enabled:
             why = "The account was switched off"
         else:
