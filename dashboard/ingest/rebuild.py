@@ -25,7 +25,7 @@ AT_ONCE = 200
 OURS = frozenset({"retry", "not_found", "unreadable"})  # notes that we wrote about a conversation
 CORRECTED = ("status", "word", "note", "detail", "at_raw", "at", "zone", "attempt", "part")
 STATE = (
-    "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict", "effective",
+    "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict", "effective", "deliveries",
 )  # fmt: skip
 
 

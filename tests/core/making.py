@@ -154,6 +154,9 @@ def assert_row_is_its_fold() -> None:
         assert row.conflict == folded[row.pk].conflict
         again = [(one.pk, folded[one.pk]) for one in rows if one.root_id == row.pk]
         assert Status(row.effective) is effective(folded[row.pk], again)
+        if row.root_id is None:
+            tree = [folded[row.pk], *(state for _, state in again)]
+            assert row.deliveries == sum(state.status is Status.DELIVERED for state in tree)
 
 
 @contextlib.contextmanager
