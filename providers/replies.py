@@ -19,13 +19,19 @@ class Reply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    _read: list[Any] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )  # once: both error and split look
 
     def json(self) -> Any:
         """The body as JSON under our strict rules. Raises ProviderError("unparseable")."""
-        try:
-            return strict_json(self.body)
-        except ValueError as error:
-            raise ProviderError("unparseable", f"The reply is not readable JSON: {error}", status=self.status) from None
+        if not self._read:
+            try:
+                self._read.append(strict_json(self.body))
+            except ValueError as error:
+                text = f"The reply is not readable JSON: {error}"
+                raise ProviderError("unparseable", text, status=self.status) from None
+        return self._read[0]
 
 
 def form_or_json(body: bytes, content_type: str) -> Any:

@@ -23,14 +23,14 @@ def strict_json(body: bytes) -> Any:
     if not text.strip():
         raise ValueError("empty")
     try:
-        value = json.loads(
-            text, parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded, object_pairs_hook=_once
-        )
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg} at character {error.pos})") from None
-    return _clean(value)
+    # A NUL or a lone surrogate can only be written as an escape; and what is short is neither wide nor deep.
+    plain = "\\u" not in text and len(text) <= MAX_NODES and text.count("{") + text.count("[") <= MAX_DEPTH
+    return value if plain else _clean(value)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -58,6 +58,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key is given twice")
     return found
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded, object_pairs_hook=_once
+)
 
 
 def _clean(value: Any) -> Any:

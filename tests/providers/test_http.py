@@ -809,7 +809,7 @@ def test_no_socket_is_made_even_if_every_earlier_check_were_passed() -> None:
     async def run() -> None:
         async with serving(answer()) as server, Caller() as caller:
             with pytest.raises(httpx.HTTPError):
-                await caller._client.get(server.url)
+                await caller._out.handle_async_request(httpx.Request("GET", server.url))
             assert server.connections == 0
 
     asyncio.run(run())
