@@ -19,9 +19,8 @@ class Reply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    _read: list[Any] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )  # once: both error and split look
+    # Read once: `error` and `split` both look into it.
+    _read: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def json(self) -> Any:
         """The body as JSON under our strict rules. Raises ProviderError("unparseable")."""

@@ -1,12 +1,12 @@
 """Asking one account's provider about messages: bulk where it can, the seed document's call where it cannot.
 
-Runs on the event loop; touches no database. What comes back is a list of `Answer`s for the store to write.
+Runs on the event loop; touches no database. What comes back are `Answer`s for the store to write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -80,6 +80,7 @@ class Lane:
     in_flight: int = 0  # messages, batches and retries claimed and not yet written
     misses: int = 0  # unreachable so often in a row
     probing: bool = False
+    hungry: bool = False  # more was due than there was room for
 
     async def call(self, caller: Caller, call: str, request: Request) -> tuple[Reply | None, ProviderError | None]:
         """One paced request: the reply if there was one, and what is wrong with it as a whole."""
@@ -123,24 +124,32 @@ class Lane:
         self.learned.add(call)
 
 
-async def ask_all(caller: Caller, lane: Lane, dues: Sequence[Due]) -> list[Answer]:
-    """Ask about every message, whatever detours it takes; one answer for each."""
+async def ask_all(caller: Caller, lane: Lane, left: dict[int, Due], hear: Callable[[list[Answer]], None]) -> None:
+    """Ask about every message, whatever detours it takes. One answer for each goes to `hear` as soon as it is there,
+    and what was heard is no longer in `left`.
+    """
     provider = lane.account.provider
-    left = {due.pk: due for due in dues}
-    answers: list[Answer] = []
     spent: set[tuple[str, int]] = set()
     silent: set[str] = set()  # calls about many that did not mention everybody: the rest is asked about singly
     while left:
         asks = _asks(provider, [due.target for due in left.values()], frozenset(lane.without | silent))
-        planned = [(ask, _meant(ask, left)) for ask in asks]
+        planned = _planned(asks, left)
         tries = {(ask.call, due.pk) for ask, meant in planned for due in meant}
         if tries <= spent:
             break
         spent |= tries
-        for found in await asyncio.gather(*(_ask(caller, lane, ask, meant) for ask, meant in planned)):
-            answers += [answer for answer in found if left.pop(answer.due.pk, None)]
+        await asyncio.gather(*(_ask_one(caller, lane, ask, meant, left, hear) for ask, meant in planned))
         silent |= {ask.call for ask, meant in planned if any(due.pk in left for due in meant)}
-    return answers + [_unasked(due) for due in left.values()]
+    unasked = [_unasked(due) for due in left.values()]
+    left.clear()
+    hear(unasked)
+
+
+async def _ask_one(
+    caller: Caller, lane: Lane, ask: Ask, meant: list[Due], left: dict[int, Due], hear: Callable[[list[Answer]], None]
+) -> None:
+    found = await _ask(caller, lane, ask, meant)
+    hear([answer for answer in found if left.pop(answer.due.pk, None)])
 
 
 def _asks(provider: Provider, targets: Sequence[Target], without: frozenset[str]) -> list[Ask]:
@@ -151,10 +160,12 @@ def _asks(provider: Provider, targets: Sequence[Target], without: frozenset[str]
     return [ask for target in targets for ask in tried(partial(provider.asks, [target], without))[0] or []]
 
 
-def _meant(ask: Ask, left: dict[int, Due]) -> list[Due]:
-    """The messages that an ask is about."""
-    targets = set(ask.targets)
-    return [due for due in left.values() if due.target in targets]
+def _planned(asks: Sequence[Ask], left: dict[int, Due]) -> list[tuple[Ask, list[Due]]]:
+    """Each ask and the messages that it is about."""
+    by_target: dict[Target, list[Due]] = {}
+    for due in left.values():
+        by_target.setdefault(due.target, []).append(due)
+    return [(ask, [due for target in dict.fromkeys(ask.targets) for due in by_target[target]]) for ask in asks]
 
 
 def _unasked(due: Due) -> Answer:

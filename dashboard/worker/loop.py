@@ -31,7 +31,9 @@ P = ParamSpec("P")
 TICK = 0.5  # seconds between looks at what is due
 AT_ONCE = 200  # requests under way for one account, at most
 AHEAD = 10.0  # seconds' worth of an account's pace that may be claimed ahead
+MOST_AHEAD = 1000
 MOST_IN_A_SET = 200
+GATHER = 0.02  # seconds that an answer waits for company: one commit for many
 SWEEP_EVERY = timedelta(seconds=60)
 
 
@@ -45,11 +47,13 @@ class Worker:
         self._questions: set[asyncio.Task[None]] = set()  # those of them that may be broken off
         self._answers: asyncio.Queue[tuple[Lane, list[Answer]]] = asyncio.Queue()
         self._stopping = asyncio.Event()
+        self._room_again = asyncio.Event()  # or there is nothing to wait for
         self._swept_at = datetime.min.replace(tzinfo=timezone.get_default_timezone())
 
     def stop(self) -> None:
         """Break off what is only asked, giving its leases back; a text that is being sent is waited for."""
         self._stopping.set()
+        self._room_again.set()
 
     async def run(self, *, once: bool = False) -> None:
         """Work until stopped; with `once` until nothing is due. Never raises for a provider's trouble."""
@@ -78,9 +82,11 @@ class Worker:
 
     async def _pause(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.wait_for(self._room_again.wait(), seconds)
         except TimeoutError:
             return
+        if not self._stopping.is_set():
+            self._room_again.clear()
 
     async def _db(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run database work in its thread; a lost connection is opened anew for the next piece."""
@@ -158,6 +164,7 @@ class Worker:
         self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
     ) -> None:
         dues = await self._sure(store.claim, account, timezone.now(), room, due_by) or []
+        lane.hungry = len(dues) == room
         if dues:
             lane.in_flight += len(dues)
             self._questions.add(self._start(self._ask(caller, lane, dues)))
@@ -165,7 +172,7 @@ class Worker:
     def _room(self, lane: Lane, account: Account) -> int:
         if account.failures >= BREAKER:
             return 0 if lane.in_flight else 1  # one probe shows whether it is back
-        return max(min(500, int(account.rate * AHEAD)), 1) - lane.in_flight
+        return _ahead(account) - lane.in_flight
 
     def _lane(self, account: Account) -> Lane:
         lane = self._lanes.get(account.pk)
@@ -195,16 +202,15 @@ class Worker:
     # -- the kinds of work
 
     async def _ask(self, caller: Caller, lane: Lane, dues: list[Due]) -> None:
+        left = {due.pk: due for due in dues}
         try:
-            answers = await ask_all(caller, lane, dues)
-            await self._learn(lane)
-            await self._answers.put((lane, answers))
+            await ask_all(caller, lane, left, lambda answers: self._answers.put_nowait((lane, answers)))
         except asyncio.CancelledError:
-            await self._sure(store.release, dues, timezone.now())
-            lane.in_flight -= len(dues)
+            await self._sure(store.release, left.values(), timezone.now())
         except Exception:
             log.exception("Asking %s failed; the messages are asked about again.", lane.account.slug)
-            lane.in_flight -= len(dues)
+        lane.in_flight -= len(left)  # those that were heard count until they are written
+        await self._learn(lane)
 
     async def _learn(self, lane: Lane) -> None:
         if lane.learned:
@@ -214,17 +220,16 @@ class Worker:
     async def _write_answers(self) -> None:
         """Write whatever has been heard, in sets."""
         while True:
-            lane, answers = await self._answers.get()
-            taken = 1
-            while len(answers) < MOST_IN_A_SET and not self._answers.empty():
-                other, more = self._answers.get_nowait()
-                taken += 1
-                if other is not lane:
-                    await self._save(other, more)
-                else:
-                    answers = answers + more
-            await self._save(lane, answers)
-            for _ in range(taken):
+            heard = [await self._answers.get()]
+            await asyncio.sleep(GATHER)
+            while not self._answers.empty():
+                heard.append(self._answers.get_nowait())
+            by_lane: dict[int, tuple[Lane, list[Answer]]] = {}
+            for lane, answers in heard:
+                by_lane.setdefault(id(lane), (lane, []))[1].extend(answers)
+            for lane, answers in by_lane.values():
+                await self._save(lane, answers)
+            for _ in heard:
                 self._answers.task_done()
 
     async def _save(self, lane: Lane, answers: list[Answer]) -> None:
@@ -236,6 +241,8 @@ class Worker:
                 log.exception("Answers of %s could not be stored; they are asked for again.", lane.account.slug)
             finally:
                 lane.in_flight -= len(part)
+                if lane.hungry and lane.in_flight <= _ahead(lane.account) // 2:
+                    self._room_again.set()
 
     async def _send(self, caller: Caller, lane: Lane, job: sending.Job) -> None:
         try:
@@ -281,6 +288,11 @@ class Worker:
             await self._sure(probing.save, account, ok, text)
         finally:
             lane.probing = False
+
+
+def _ahead(account: Account) -> int:
+    """How much of an account's work may be claimed and not yet written."""
+    return max(min(MOST_AHEAD, int(account.rate * AHEAD)), 1)
 
 
 def _accounts() -> list[Account]:
