@@ -1,15 +1,55 @@
-"""May this be sent again? Pure rules; each refusal has one code and one sentence."""
+"""May this be sent again? Pure rules; each refusal has one code and one sentence.
+
+The checks go from the reason that nothing lifts to the one that a moment or another account lifts: what happened to
+the message, whom it is for, what it says, how often, then when, through which account, and who asks.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
+from dashboard.domain.prices import Price
 from providers.base import Status
 
 MOST_RETRIES = 3  # of one message, not counting the first send
 MOST_TO_ONE_NUMBER = 3  # texts in a day, over all accounts
+MOST_IN_A_ROW, IN_A_ROW = 10, timedelta(minutes=10)  # of one person, one message at a time
+MOST_BY_SUPPORT = 10  # of one person in a day, one message at a time
+DAY = timedelta(days=1)
+OLDEST = timedelta(days=30)
+CODE_GOOD_FOR = timedelta(minutes=10)
+OWN_TRIES = 2  # that a provider which tries again by itself makes, at most
+AGREED_AFTER = timedelta(minutes=10)  # two looks so far apart that say the same: the provider has given up
+
+TEXT, SENDER, ACCOUNT = "text", "sender", "account"  # what a person may change
+
+
+class Refusal(NamedTuple):
+    """Why not. `lifted_by`: what the person may change to be allowed; `possible_at`: when time alone allows it."""
+
+    code: str
+    sentence: str
+    lifted_by: frozenset[str] = frozenset()
+    possible_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Through:
+    """The account it would go through, and what has been sent again through it within a day."""
+
+    name: str = ""
+    enabled: bool = True
+    held_until: datetime | None = None  # nothing is sent through it until then, and why
+    held_why: str = ""
+    resent: int = 0
+    resend_cap: int = 10_000
+    spent: Decimal = Decimal(0)
+    spend_cap: Decimal | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,86 +58,229 @@ class Situation:
 
     effective: Status
     status: Status
-    final_at: datetime | None
+    now: datetime
+    final_at: datetime | None = None
+    sent_at: datetime | None = None  # the first send
+    valid_until: datetime | None = None  # of the text that is to be sent
     held_by: str = ""  # the state of the retry that holds the slot: open, sending, outcome_unknown
     retries: int = 0
-    texts_today: int = 0
     not_sent_but_reported: bool = False
-    account_enabled: bool = True
+    opted_out: bool = False
+    said_stop: bool = False  # the provider's words: the person, or somebody for them, wants no texts
+    changed: frozenset[str] = frozenset()  # text, sender, account
     has_text: bool = True
     needs_text: bool = True  # the provider's own retry does not
-    may_retry_unknown: bool = False
+    ops: bool = False
+    to_number: int = 0  # sent again to this number within a day
+    by_person: int = 0  # asked for by this person within ten minutes
+    by_person_today: int = 0
+    price: Price | None = None
+    through: Through = field(default_factory=Through)
 
 
-def refusal(situation: Situation, now: datetime, cool_down: tuple[int, int]) -> tuple[str, str] | None:
-    """(code, sentence) if sending again is refused, None if it may be asked for.
-
-    `cool_down` is in seconds: after a failure, after expired.
-    """
-    for check in (_settled, _held, _state, _limits):
+def refusal(situation: Situation, cool_down: tuple[int, int]) -> Refusal | None:
+    """Why sending again is refused, None if it may be asked for. `cool_down` in seconds: after a failure, expired."""
+    for check in (_settled, _held, _state, _blocked, _age, _limits):
         found = check(situation)
         if found is not None:
             return found
-    return _cooling(situation, now, cool_down) or _possible(situation)
+    return _cooling(situation, cool_down) or _account(situation) or _person(situation) or _text(situation)
 
 
-def _settled(s: Situation) -> tuple[str, str] | None:
+def _settled(s: Situation) -> Refusal | None:
     if s.effective is Status.DELIVERED:
-        return "delivered", "It was delivered; there is nothing to send again."
+        return Refusal("delivered", "It was delivered; there is nothing to send again.")
+    if s.opted_out:
+        return Refusal("blocked", "This person asked not to be texted.")
     if s.not_sent_but_reported:
-        return "unconfirmed", "We thought that it was not sent, yet the provider reports about it. Look at it first."
+        return Refusal(
+            "unconfirmed", "We thought that it was not sent, yet the provider reports about it. Look at it first."
+        )
     return None
 
 
-def _held(s: Situation) -> tuple[str, str] | None:
+def _held(s: Situation) -> Refusal | None:
     if s.held_by == "outcome_unknown" or s.status is Status.OUTCOME_UNKNOWN:
-        return (
+        return Refusal(
             "outcome_unknown",
             "We do not know whether the last try went out. Do not send again; it is being checked.",
         )
     if s.held_by:
-        return "open_retry", "Sending again is already under way."
+        return Refusal("open_retry", "Sending again is already under way.")
     return None
 
 
-def _state(s: Situation) -> tuple[str, str] | None:
+def _state(s: Situation) -> Refusal | None:
     if s.status is Status.RETRYING:
-        return "provider_retrying", "The provider is trying again by itself."
+        return Refusal("provider_retrying", "The provider is trying again by itself.")
     if BUCKET[s.status] is Bucket.PENDING:
-        return "pending", "It is still on its way; wait for the provider's report."
-    if s.status is Status.UNKNOWN and not s.may_retry_unknown:
-        return "unconfirmed", "No report came, so it may have arrived. Only operations may send it again."
-    if s.status is Status.REJECTED:
-        return "blocked", "The provider or the network refused it; the same text would be refused again."
+        return Refusal("pending", "It is still on its way; wait for the provider's report.")
+    if s.status is Status.UNKNOWN and not s.ops:
+        return Refusal("unconfirmed", "No report came, so it may have arrived. Only operations may send it again.")
     return None
 
 
-def _limits(s: Situation) -> tuple[str, str] | None:
-    if s.retries >= MOST_RETRIES:
-        return "cap_message", f"It has been sent again {s.retries} times already; that is the limit."
-    if s.texts_today >= MOST_TO_ONE_NUMBER:
-        return (
-            "cap_recipient",
-            f"This number has been sent to again {s.texts_today} times in the last day; that is the limit.",
+def _blocked(s: Situation) -> Refusal | None:
+    if s.said_stop:
+        return Refusal("blocked", "The provider says that this number must not be texted.")
+    if s.status is not Status.REJECTED or (s.ops and s.changed):
+        return None
+    sentence = "The provider or the network refused it; the same text would be refused again."
+    if not s.ops:
+        return Refusal("blocked", f"{sentence} Operations may change it.")
+    return Refusal("blocked", sentence, lifted_by=frozenset({TEXT, SENDER, ACCOUNT}))
+
+
+def _age(s: Situation) -> Refusal | None:
+    if s.sent_at is not None and s.now - s.sent_at > OLDEST:
+        return Refusal("too_old", f"It was first sent more than {OLDEST.days} days ago.")
+    if s.valid_until is not None and s.valid_until <= s.now:
+        ago = in_words(s.now - s.valid_until)
+        return Refusal(
+            "too_old", f"It was only good until {ago} ago. Write a new text to send.", lifted_by=frozenset({TEXT})
         )
     return None
 
 
-def _cooling(s: Situation, now: datetime, cool_down: tuple[int, int]) -> tuple[str, str] | None:
-    seconds = cool_down[1] if s.status is Status.EXPIRED else cool_down[0]
-    if s.final_at is None or s.status is Status.UNKNOWN:
+def _limits(s: Situation) -> Refusal | None:
+    if s.retries >= MOST_RETRIES:
+        return Refusal("cap_message", f"It has been sent again {s.retries} times already; that is the limit.")
+    if s.to_number >= MOST_TO_ONE_NUMBER:
+        return Refusal(
+            "cap_recipient",
+            f"This number has been sent to again {s.to_number} times in the last day; that is the limit.",
+        )
+    return None
+
+
+def _cooling(s: Situation, cool_down: tuple[int, int]) -> Refusal | None:
+    at = cool_again_at(s.status, s.final_at, cool_down)
+    if at is None or at <= s.now:
         return None
-    left = s.final_at + timedelta(seconds=seconds) - now
-    if left > timedelta(0):
-        minutes = -(-int(left.total_seconds()) // 60)
-        why = "The phone was off or out of reach" if s.status is Status.EXPIRED else "It failed a moment ago"
-        return "cool_down", f"{why}; sending again is possible in {minutes} min."
+    minutes = -(-int((at - s.now).total_seconds()) // 60)
+    why = "The phone was off or out of reach" if s.status is Status.EXPIRED else "It failed a moment ago"
+    return Refusal("cool_down", f"{why}; sending again is possible in {minutes} min.", possible_at=at)
+
+
+def cool_again_at(status: Status, final_at: datetime | None, cool_down: tuple[int, int]) -> datetime | None:
+    """When the wait after a failure is over; None where there is none."""
+    if final_at is None or status is Status.UNKNOWN:
+        return None
+    return final_at + timedelta(seconds=cool_down[1] if status is Status.EXPIRED else cool_down[0])
+
+
+def _account(s: Situation) -> Refusal | None:
+    through, another = s.through, frozenset({ACCOUNT})
+    if not through.enabled:
+        return Refusal("account_disabled", "The account is switched off.", lifted_by=another)
+    if through.held_until is not None and through.held_until > s.now:
+        wait = in_words(through.held_until - s.now)
+        why = through.held_why.rstrip(". ")
+        sentence = f"Nothing is sent through {through.name} for {wait}" + (f": {why}." if why else ".")
+        return Refusal("account_disabled", sentence, lifted_by=another, possible_at=through.held_until)
+    if through.resent >= through.resend_cap:
+        return Refusal(
+            "cap_account",
+            f"{through.resent} texts were sent again through {through.name} in the last day; that is its limit.",
+            lifted_by=another,
+        )
+    return _money(s)
+
+
+def _money(s: Situation) -> Refusal | None:
+    """A limit that cannot be checked is none, so a text without a known price does not pass one."""
+    through, cap = s.through, s.through.spend_cap
+    if cap is None:
+        return None
+    if s.price is None or not through.currency or s.price.currency != through.currency:
+        return Refusal(
+            "spend_cap",
+            f"{through.name} has a limit of money, and the price of this text is not known in its currency.",
+            lifted_by=frozenset({ACCOUNT}),
+        )
+    if through.spent + s.price.amount > cap:
+        return Refusal(
+            "spend_cap",
+            f"{plain(through.spent)} of at most {plain(cap)} {through.currency} a day are spent through "
+            f"{through.name}; one more text is too much.",
+            lifted_by=frozenset({ACCOUNT}),
+        )
     return None
 
 
-def _possible(s: Situation) -> tuple[str, str] | None:
-    if not s.account_enabled:
-        return "account_disabled", "The account is switched off."
+def _person(s: Situation) -> Refusal | None:
+    if s.by_person >= MOST_IN_A_ROW:
+        return Refusal(
+            "cap_user", f"You have sent {s.by_person} messages again within ten minutes; wait a few minutes."
+        )
+    if not s.ops and s.by_person_today >= MOST_BY_SUPPORT:
+        return Refusal(
+            "cap_user", f"You have sent {s.by_person_today} messages again in the last day; ask operations for more."
+        )
+    return None
+
+
+def _text(s: Situation) -> Refusal | None:
     if s.needs_text and not s.has_text:
-        return "no_text", "We do not have its text; write the text to send."
+        return Refusal("no_text", "We do not have its text; write the text to send.", lifted_by=frozenset({TEXT}))
     return None
+
+
+# ------------------------------------------------------------------------------ one person decides, many must not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubts:
+    """What a person may weigh for one message, and what leaves it out when many are sent again."""
+
+    may_reopen_until: datetime | None = None  # the provider may still try by itself until then
+    unconfirmed: bool = False
+    code_sent_at: datetime | None = None  # the text looks like a one-time code
+    same_text: int | None = None  # a message to the same number, of the last day, that says the same
+
+
+def left_out(doubts: Doubts, now: datetime) -> Refusal | None:
+    """Why many at once must leave this one out, although a person may send it."""
+    if doubts.may_reopen_until is not None:
+        return Refusal("provider_retrying", "The provider may still try again by itself.",
+                       possible_at=doubts.may_reopen_until)  # fmt: skip
+    if doubts.unconfirmed:
+        return Refusal("unconfirmed", "The report was not signed, and asking has not confirmed it yet.")
+    if doubts.code_sent_at is not None and now - doubts.code_sent_at > CODE_GOOD_FOR:
+        return Refusal("too_old", "It looks like a one-time code, which is no good by now.")
+    if doubts.same_text is not None:
+        return Refusal("same_text", f"The same text went to this number lately: message {doubts.same_text}.")
+    return None
+
+
+def may_reopen_until(
+    status: Status, attempt: int, final_at: datetime | None, asked_at: datetime | None, seconds: int, now: datetime
+) -> datetime | None:
+    """Until when the provider may still turn its own `failed` into another try; None if it has given up.
+
+    It has where its own tries are spent, or where a look ten minutes after the failure still found it failed.
+    """
+    if status is not Status.FAILED or final_at is None or attempt >= OWN_TRIES:
+        return None
+    until = final_at + timedelta(seconds=seconds)
+    agreed = asked_at is not None and asked_at >= final_at + AGREED_AFTER
+    return until if now < until and not agreed else None
+
+
+# ------------------------------------------------------------------------------ words
+
+
+def in_words(delta: timedelta) -> str:
+    """40 s, 12 min, 3 h, 4 days: one unit, rounded down."""
+    seconds = int(delta.total_seconds())
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {'day' if (unit, count) == ('days', 1) else unit}"
+    return f"{seconds} s"
+
+
+def plain(amount: Decimal) -> str:
+    """The amount without the zeros that the database adds."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -3,11 +3,15 @@
 Without this, on PostgreSQL, a report that finds no message and a registration that finds no orphan can both commit,
 and the two never meet. Whoever is about to conclude "not there" first takes a lock that the other also takes.
 SQLite's immediate transactions already serialise writers.
+
+The order in which a transaction takes locks: ids, then message rows, then limits. Nobody who holds a limit waits for
+the rows of another tree, so nobody waits in a circle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from zlib import crc32
 
 from django.db import connection
@@ -23,3 +27,16 @@ def lock_ids(pairs: Iterable[tuple[int, str]]) -> None:
     one_after_another = "SELECT pg_advisory_xact_lock(a, b) FROM unnest(%s::int[], %s::int[]) AS wanted (a, b)"
     with connection.cursor() as cursor:
         cursor.execute(one_after_another, [[account for account, _ in wanted], [bucket for _, bucket in wanted]])
+
+
+def lock_limits(names: Iterable[str]) -> None:
+    """Hold these limits ("account 5") until the transaction ends, so that two cannot both take the last place.
+
+    Taken after the rows of one tree of messages and before counting: one tree in a transaction, not several.
+    """
+    if connection.vendor != "postgresql":
+        return
+    keys = sorted(int.from_bytes(sha256(f"limit {name}".encode()).digest()[:8], signed=True) for name in names)
+    with connection.cursor() as cursor:
+        for key in keys:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from dashboard.domain.lifecycle import reached_the_wire
-from dashboard.domain.retries import Situation, refusal
+from dashboard.domain.prices import Price
+from dashboard.ingest.counts import add_messages
 from dashboard.ingest.items import Item, ours
 from dashboard.ingest.record import apply
+from dashboard.ingest.situation import Case, Wish, cases
 from dashboard.logs import masked
 from dashboard.models import Account, ApiToken, Audit, Bulk, Message, Retry, User
 from dashboard.models.messages import Source
@@ -23,11 +24,11 @@ from providers.base import Report, Status
 
 
 class Refused(Exception):
-    """Why it may not be sent again: `code` for programs, `message` for people."""
+    """Why it may not be sent again: `code` for programs, `message` for people, `possible_at` if time lifts it."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, possible_at: datetime | None = None) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code, self.message, self.possible_at = code, message, possible_at
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,41 +41,32 @@ class Offer:
     original: Message
     accounts: list[Account] = field(default_factory=list)
     needs_text: bool = False
-    cost: Decimal | None = None
-    currency: str = ""
+    price: Price | None = None
     copies_sent: int = 1
     warning: str = ""
 
 
 def offer(message: Message, user: User) -> Offer:
     """For the page and the dialog. Makes a constant number of queries and changes nothing."""
-    tree = _tree(message.root_pk)
-    original = _latest(tree)
-    found = _refusal(tree, original, original.account, has_text=original.text is not None, ops=user.ops)
-    accounts = [original.account, *Account.objects.filter(enabled=True).exclude(pk=original.account_id)]
-    sent = sum(reached_the_wire(m.state) for m in tree)
-    code, sentence = found or ("", _promise(original))
-    needs_text = original.text is None and not _by_provider(original, original.account, "", "")
+    case = cases([message.root_pk], timezone.now(), ops=user.ops, user=user)[message.root_pk]
+    original, found = case.original, case.refusal()
     return Offer(
-        allowed=found is None or code == "no_text",
-        code=code,
-        sentence=sentence,
+        allowed=found is None or bool(found.lifted_by),
+        code=found.code if found else "",
+        sentence=found.sentence if found else _promise(case),
         original=original,
-        accounts=accounts,
-        needs_text=needs_text,
-        cost=original.cost,
-        currency=original.currency,
-        copies_sent=sent,
+        accounts=[original.account, *Account.objects.filter(enabled=True).exclude(pk=original.account_id)],
+        needs_text=case.text is None and not case.by_provider,
+        price=case.price,
+        copies_sent=sum(reached_the_wire(one.state) for one in case.tree),
         warning=_doubt(original),
     )
 
 
-def _promise(original: Message) -> str:
-    if _by_provider(original, original.account, "", ""):
-        return (
-            f"{original.account.provider.label} is asked to try this message again; it may charge for it as a new text."
-        )
-    return f"One new text is sent through {original.account.name}, after one last look whether the first one arrived."
+def _promise(case: Case) -> str:
+    if case.by_provider:
+        return f"{case.account.provider.label} is asked to try this message again; it may charge for it as a new text."
+    return f"One new text is sent through {case.account.name}, after one last look whether the first one arrived."
 
 
 def _doubt(original: Message) -> str:
@@ -99,18 +91,30 @@ def request_retry(
     sender: str = "",
     bulk: Bulk | None = None,
 ) -> tuple[Retry, bool]:
-    """Store the wish to send again; (retry, False) if this very wish (nonce) is stored already. Raises Refused."""
+    """Store the wish to send again; (retry, False) if this very wish (nonce) is stored already. Raises Refused.
+
+    With `bulk` the wish is one of many: `user` is who approved them, a person's own limits do not count, and what only
+    a person may decide is refused. Each wish is a transaction of its own: it locks the message's tree, then the limits
+    that it counts, and a caller that already holds another tree could wait in a circle.
+    """
     reason = masked(reason.strip())[:500]  # it goes to the audit, which names no number and forgets nothing
     if not reason:
         raise Refused("reason_missing", "Say why it is sent again.")
     try:
         with transaction.atomic():
+            wish = Wish(account=_account(account_slug), text=text, sender=sender)
             root_pk = Message.objects.only("pk", "root_id").get(pk=message_pk).root_pk
-            tree = _tree(root_pk, lock=True)
+            case = cases(
+                [root_pk], timezone.now(), wish=wish, lock=True,
+                ops=token is not None or (user is not None and user.ops), user=None if bulk else user,
+            )[root_pk]  # fmt: skip
             known = Retry.objects.filter(nonce=nonce).first()
             if known is not None:
                 return known, False
-            retry = _insert(tree, reason, nonce, user, token, account_slug, text, sender, bulk)
+            found = case.refusal(bulk=bulk is not None)
+            if found is not None:
+                raise Refused(found.code, found.sentence, found.possible_at)
+            retry = _insert(case, Retry(reason=reason, nonce=nonce, user=user, token=token, bulk=bulk))
             _audit(retry, user, token)
             return retry, True
     except IntegrityError:
@@ -120,64 +124,50 @@ def request_retry(
         raise Refused("open_retry", "Sending again is already under way.") from None
 
 
-def _insert(
-    tree: list[Message], reason: str, nonce: str, user: User | None, token: ApiToken | None,
-    account_slug: str, text: str, sender: str, bulk: Bulk | None,
-) -> Retry:  # fmt: skip
-    original = _latest(tree)
-    account = original.account
-    if account_slug and account_slug != account.slug:
-        chosen = Account.objects.filter(slug=account_slug).first()
-        if chosen is None:
-            raise Refused("account_not_found", "There is no such account.")
-        account = chosen
-    ops = token is not None or (user is not None and user.ops)
-    has_text = bool(text) or original.text is not None
-    found = _refusal(tree, original, account, has_text=has_text, ops=ops, changed=bool(text or sender))
-    if found is not None:
-        raise Refused(*found)
-    now = timezone.now()
-    by_provider = _by_provider(original, account, text, sender)
-    reference = "r" + secrets.token_hex(15)
-    retry = Retry(
-        root=tree[0],
-        original=original,
-        failed_as=original.status,
-        account=account,
-        bulk=bulk,
-        via=Retry.Via.PROVIDER if by_provider else Retry.Via.SEND,
-        user=user,
-        token=token,
-        reason=reason,
-        nonce=nonce,
-        reference=reference,
-        quoted_cost=original.cost,
-        quoted_currency=original.currency,
-        created_at=now,
-        changed_at=now,
-    )
-    if not by_provider:
-        retry.message = _new_message(retry, tree[0], text or original.text or "", sender or original.sender, now)
+def _account(slug: str) -> Account | None:
+    if not slug:
+        return None
+    account = Account.objects.filter(slug=slug).first()
+    if account is None:
+        raise Refused("account_not_found", "There is no such account.")
+    return account
+
+
+def _insert(case: Case, retry: Retry) -> Retry:
+    """Store the retry, and for a send the message that it will make."""
+    now = case.situation.now
+    retry.root, retry.original, retry.account = case.root, case.original, case.account
+    retry.failed_as = case.original.status
+    retry.via = Retry.Via.PROVIDER if case.by_provider else Retry.Via.SEND
+    retry.reference = "r" + secrets.token_hex(15)
+    if case.price is not None:
+        retry.quoted_cost, retry.quoted_currency = case.price.amount, case.price.currency
+    retry.created_at = retry.changed_at = now
+    if not case.by_provider:
+        retry.message = _new_message(retry, case)
     retry.save()
-    Message.objects.filter(pk=original.pk).update(wanted_at=now, next_check_at=now)
+    Message.objects.filter(pk=case.original.pk).update(wanted_at=now, next_check_at=now)
     return retry
 
 
-def _new_message(retry: Retry, root: Message, text: str, sender: str, now: datetime) -> Message:
+def _new_message(retry: Retry, case: Case) -> Message:
     """The row is there before anything is on the wire, so that no report can come too early to be kept."""
-    message = Message.objects.create(
+    root, now = case.root, retry.created_at
+    message = Message(
         account=retry.account,
         recipient_id=root.recipient_id,
+        country=root.country,
         batch_id=root.batch_id,
         root=root,
         sent_by_us=True,
         reference=retry.reference,
-        text=text,
-        sender=sender,
+        text=case.text or "",
+        sender=case.sender,
         route=root.route if retry.account_id == root.account_id else "",
         sent_at=now,
         created_at=now,
     )
+    add_messages([message])
     entry = ours("asked to send again", Status.CREATED, detail=retry.reason)
     source = Source.PERSON if retry.user_id else Source.API
     item = Item(
@@ -185,51 +175,6 @@ def _new_message(retry: Retry, root: Message, text: str, sender: str, now: datet
     )
     apply([(item, message.pk)])
     return message
-
-
-def _by_provider(original: Message, account: Account, text: str, sender: str) -> bool:
-    """Whether the provider's own retry does it: the same account, nothing changed, and an id to name."""
-    same = account.pk == original.account_id and not text and not sender
-    return same and account.provider.has_retry and original.match_id is not None
-
-
-def _tree(root_pk: int, *, lock: bool = False) -> list[Message]:
-    """The root and everything sent again for it, oldest first."""
-    rows = Message.objects.filter(Q(pk=root_pk) | Q(root_id=root_pk)).select_related("account", "recipient")
-    if lock:
-        rows = rows.select_for_update(of=("self",))
-    return sorted(rows, key=lambda message: message.pk)
-
-
-def _latest(tree: list[Message]) -> Message:
-    """The newest try that may have reached a provider, else the root."""
-    return next((message for message in reversed(tree) if reached_the_wire(message.state)), tree[0])
-
-
-def _refusal(
-    tree: list[Message], original: Message, account: Account, *, has_text: bool, ops: bool, changed: bool = False
-) -> tuple[str, str] | None:
-    retries = list(Retry.objects.filter(root=tree[0]).values_list("state", flat=True))
-    now = timezone.now()
-    today = Retry.objects.filter(
-        root__recipient=tree[0].recipient_id, state=Retry.State.ACCEPTED, created_at__gte=now - timedelta(days=1)
-    )
-    tried = (Retry.State.ACCEPTED, *Retry.HOLDING)
-    situation = Situation(
-        effective=Status(tree[0].effective),
-        status=Status(original.status),
-        final_at=original.final_at,
-        held_by=next((state for state in retries if state in Retry.HOLDING), ""),
-        retries=sum(state in tried for state in retries),
-        texts_today=today.count(),
-        not_sent_but_reported=any(m.not_sent and m.reported for m in tree),
-        account_enabled=account.enabled,
-        has_text=has_text,
-        needs_text=not (account.provider.has_retry and account.pk == original.account_id and not changed),
-        may_retry_unknown=ops,
-    )
-    after_failure, after_expired = (int(seconds) for seconds in settings.RETRY_COOL_DOWN)
-    return refusal(situation, now, (after_failure, after_expired))
 
 
 def _audit(retry: Retry, user: User | None, token: ApiToken | None) -> None:
@@ -241,3 +186,57 @@ def _audit(retry: Retry, user: User | None, token: ApiToken | None) -> None:
         reason=retry.reason,
         details={"retry": retry.pk, "account": retry.account.slug, "via": retry.via},
     )
+
+
+# ------------------------------------------------------------------------------ many at once
+
+MAY_HAVE_ARRIVED = "No report came: it may have arrived, and the person may get it twice."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """About one root. Without a `code` it may be sent; `told` is what must be known before that.
+
+    `by_hand`: a person may still send this one by itself, having looked at it.
+    """
+
+    code: str = ""
+    sentence: str = ""
+    by_hand: bool = False
+    told: str = ""
+    recipient: str
+    account: str  # slug of the account that it would go through
+    cost: Decimal | None = None
+    currency: str = ""
+    estimated: bool = False  # the price is the usual one, not the one of this very text
+
+    @property
+    def eligible(self) -> bool:
+        return not self.code
+
+
+def judge(root_pks: Sequence[int], *, user: User, account: Account | None = None) -> dict[int, Verdict]:
+    """A verdict for each of up to 500 roots, as if each were sent now: by `account`, else by its own.
+
+    The number of questions does not grow with the roots. What is no root, or not there, is left out. Limits are those
+    of now: a plan that is larger than what is left of them must look again when a message's turn comes, as
+    `request_retry(bulk=...)` does.
+    """
+    found = cases(root_pks, timezone.now(), ops=user.ops, wish=Wish(account=account))
+    verdicts = {}
+    for pk, case in found.items():
+        alone = case.refusal()
+        refusal = alone or case.refusal(bulk=True)
+        price = case.price
+        verdicts[pk] = Verdict(
+            code=refusal.code if refusal else "",
+            sentence=refusal.sentence if refusal else "",
+            by_hand=refusal is not None and (alone is None or bool(alone.lifted_by)),
+            told=MAY_HAVE_ARRIVED if case.original.status == Status.UNKNOWN else "",
+            recipient=case.root.recipient_id,
+            account=case.account.slug,
+            cost=price.amount if price else None,
+            currency=price.currency if price else "",
+            estimated=bool(price and price.of),
+        )
+    return verdicts

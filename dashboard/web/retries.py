@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -14,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from dashboard.domain.prices import Price
 from dashboard.ingest.retry import Offer, Refused, offer, request_retry
 from dashboard.models import Retry
 from dashboard.web.access import roles
@@ -123,10 +123,10 @@ def _page(
         text = hide_digits(text)
     context = {
         "message": tree.message, "tree": tree, "offer": found, "form": form, "problem": problem, "text": text,
-        "price": _price(found.cost, found.currency),
+        "price": _price(found.price),
     }  # fmt: skip
     return render(request, "retry.html", context, status=status)
 
 
-def _price(cost: Decimal | None, currency: str) -> str:
-    return money(cost, currency) if cost is not None else _("price not known")
+def _price(price: Price | None) -> str:
+    return money(price.amount, price.currency) if price is not None else _("price not known")
