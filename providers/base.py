@@ -20,6 +20,7 @@ from providers.errors import (
     complaint_of as complaint_of,
     for_call as for_call,
     needed as needed,
+    no_money as no_money,
     read as read,
     require as require,
     tried as tried,
@@ -234,6 +235,10 @@ class Provider:
     webhook_signed: ClassVar[bool] = False
     has_retry: ClassVar[bool] = False
     has_summary: ClassVar[bool] = False
+    # Only where its documents say so: the same send under the same reference or key never becomes two texts; a 503
+    # with Retry-After means that a send was not taken.
+    repeat_is_safe: ClassVar[bool] = False
+    busy_is_not_sent: ClassVar[bool] = False
     not_documented: ClassVar[tuple[str, ...]] = ()  # shown to admins: what nobody can know from the documents
 
     # -- asking
@@ -259,6 +264,14 @@ class Provider:
 
     def listing_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
         """How to list the messages of a batch, using no call named in `without`. None: no such call, or none left."""
+        return None
+
+    def recent_ask(self, to: str, since: datetime, without: frozenset[str] = frozenset()) -> Ask | None:
+        """How to list what was sent lately, at least to this number since then (UTC). None: no such call, or none left.
+
+        Read by `report` with the call "recent", which tells when a message was made (`sent_at`, naive where no zone is
+        stated) and its text, be it cut.
+        """
         return None
 
     def probe_ask(self) -> Ask:

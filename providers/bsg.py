@@ -129,6 +129,7 @@ class Bsg(Provider):
     words = WORDS
     times = TIMES
     has_summary = True
+    repeat_is_safe = True  # a reference is taken once, the second time is error 23
     webhook_setup = (
         "BSG has no setting for it: each send carries its own callback_url. Texts sent from here carry this account's "
         "address by themselves; in your own sends pass it as callback_url."

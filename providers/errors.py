@@ -16,6 +16,7 @@ Everything that can go wrong has one of these codes (`ProviderError.code`):
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -127,6 +128,14 @@ def _sentences(part: Any) -> list[str]:
     if said:
         return [f"{'.'.join(map(str, place))}: {said}" if isinstance(place, list) else said]
     return [said for listed in part.values() if isinstance(listed, list) for said in _sentences(listed)]
+
+
+_NO_MONEY = re.compile(r"(insufficient|not enough|no)[ _](balance|funds|money|credits?|units)", re.IGNORECASE)
+
+
+def no_money(*said: str) -> bool:
+    """Whether a code or a sentence says that the account has no money left: not every provider has a code for it."""
+    return any(_NO_MONEY.search(text) for text in said)
 
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from providers.base import (
@@ -103,6 +104,11 @@ CODES: dict[str, ErrorCode] = {
     "max_retries_exceeded": "refused",
 }
 
+NOT_AGAIN = {  # what its two refusals of a retry mean, before its own words
+    "not_retryable": "By now it has arrived, is on its way, or never failed; it is asked about once more. {}",
+    "max_retries_exceeded": "It was tried again as often as eSMS Africa does that; a new text is still possible. {}",
+}
+
 COMPLAINTS = ("error", "detail")
 COUNTERS = ("total", "total_recipients", "pending", *WORDS)
 ASKED = ("to", "text", "sender_id", "route")  # what one message of a send reply takes from our request
@@ -111,7 +117,8 @@ PLAIN = frozenset({"queued", "scheduled", "dripping", "submitted", "sent", "deli
 API = "/api/messages"
 STATUS = API + "/{}"
 OWN = frozenset({"status", "probe", "retry"})  # the seed's calls
-READS = frozenset({"bulk", "batch", "summary"})  # beyond them
+READS = frozenset({"bulk", "batch", "summary", "recent"})  # beyond them: the seed has the list without these filters
+WITH_TEXT = frozenset({"status", "send", "recent"})  # lists cut it to 100 characters: enough to know one's own by
 PAGE_SIZE = 50
 MOST_IDS = 100
 
@@ -132,6 +139,7 @@ class EsmsAfrica(Provider):
     webhook_signed = True
     has_retry = True
     has_summary = True
+    repeat_is_safe = True  # every send carries an Idempotency-Key
     not_documented = (
         "what a batch answers (its counters and its messages)",
         "whether a retry keeps the message's id: the documents disagree, so both are understood",
@@ -157,6 +165,10 @@ class EsmsAfrica(Provider):
     def summary_ask(self, batch_id: str, without: frozenset[str] = frozenset()) -> Ask | None:
         return None if without & {"batch", "summary"} else replace(_list_ask(batch_id), call="summary")
 
+    def recent_ask(self, to: str, since: datetime, without: frozenset[str] = frozenset()) -> Ask | None:
+        request = get(API, to=f"+{to}", date_from=f"{since:%Y-%m-%dT%H:%M:%SZ}", page=0, limit=PAGE_SIZE)
+        return None if "recent" in without else Ask(call="recent", request=request)
+
     def probe_ask(self) -> Ask:
         return Ask(call="probe", request=get(API, page=0, limit=1))
 
@@ -173,15 +185,14 @@ class EsmsAfrica(Provider):
     # -- hearing
 
     def split(self, ask: Ask, payload: Any) -> Page:
-        if ask.call not in {"bulk", "batch"}:
+        if ask.call not in {"bulk", "batch", "recent"}:
             return Page(items=(payload,))
         rows = list_of(payload["messages"])
         if ask.call == "bulk":
-            # A failure without its story is left out, so that it is asked about alone: only the timeline tells how
-            # often it was tried, and that "failed" means EXPIRED.
+            # A failure without its story is left out, so that it is asked about alone: docs/decisions/0009.
             return Page(items=tuple(row for row in rows if not _hides_story(row)))
         total, limit = count_of(payload.get("total")), count_of(payload.get("limit")) or PAGE_SIZE
-        following = get(ask.request.path, page=ask.page + 1, limit=PAGE_SIZE)
+        following = get(ask.request.path, **(dict(ask.request.params) | {"page": str(ask.page + 1)}))
         return page_of(ask, rows, following, seen=ask.page * limit + len(rows), total=total, limit=limit)
 
     def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
@@ -196,7 +207,7 @@ class EsmsAfrica(Provider):
             currency=text_of(item.get("cost_currency")) if sent else "",
             parts=count_of(item.get("segments")),
             sender=text_of(item.get("sender_id")),
-            text=text_of(item.get("text")) if call in {"status", "send"} else "",  # lists cut it to 100 characters
+            text=text_of(item.get("text")) if call in WITH_TEXT else "",
             route=text_of(item.get("route")),
             sent_at=stated_time(item.get("created_at")),
             extra=_extra(item, sent),
@@ -288,6 +299,7 @@ class EsmsAfrica(Provider):
         error = error or unreadable or _refusal(payload, reply.status)
         if error is not None and code in CODES and reply.status < 429:
             error.code, error.retryable = CODES[code], False
+            error.message = NOT_AGAIN.get(code, "{}").format(error.message)
         return error and for_call(error, own=call in OWN, reads=call in READS)
 
 
@@ -319,13 +331,9 @@ def _failed_or_expired(status: Status | None, *reasons: str) -> Status | None:
 def _extra(item: Mapping[str, Any], sent: bool) -> dict[str, str]:
     price, currency = ("route_cost", "route_currency") if sent else ("cost", "currency")
     told = [picked(line.get("metadata"), ("gateway_message_id",)) for line in item.get("timeline") or []]
-    carrier_ids = [text_of(carrier_id) for metadata in told for carrier_id in metadata.values()]
-    extra = {
-        "route_price": price_text(item.get(price), item.get(currency)),
-        "carrier_message_id": carrier_ids[-1] if carrier_ids else "",
-        "error_code": text_of(item.get("error_code")),
-    }
-    return filled(extra)
+    carrier_ids = ["", *(text_of(carrier_id) for metadata in told for carrier_id in metadata.values())]
+    route_price, code = price_text(item.get(price), item.get(currency)), text_of(item.get("error_code"))
+    return filled({"route_price": route_price, "carrier_message_id": carrier_ids[-1], "error_code": code})
 
 
 def _bulk_reply(payload: Mapping[str, Any], shared: Mapping[str, Any], recipients: list[Any]) -> SendReply:

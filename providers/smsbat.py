@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ from providers.base import (
     Ask,
     CredentialField,
     Entry,
+    ErrorCode,
     Outgoing,
     Provider,
     ProviderError,
@@ -35,6 +37,7 @@ from providers.base import (
     http_error,
     money_of,
     needed,
+    no_money,
     optional_id,
     picked,
     require,
@@ -60,6 +63,9 @@ WORDS = {
 
 # All of them refuse the message for good, whatever the HTTP status says.
 REFUSALS = {"INVALID_RECIPIENT", "INVALID_SENDER", "MESSAGE_TOO_LONG", "INVALID_ENCODING"}
+
+FAILURES = frozenset({Status.UNDELIVERABLE, Status.FAILED, Status.REJECTED, Status.EXPIRED})
+ON_ITS_WAY = frozenset({Status.QUEUED, Status.SUBMITTED, Status.SENT})
 
 ASKED = ("from", "to", "text", "customerMessageId")  # what one message of a send reply takes from our request
 API = "/bat"
@@ -133,9 +139,8 @@ class SmsBat(Provider):
     def report(self, call: str, item: Any, asked: Target | None = None) -> Report:
         if call == "send":
             return self._accepted(item)
-        why = _sentence(*complaint_of(item, "error"))
-        said = self.entry(word_of(item["deliverystatus"]), item, why, at="timestamp")  # which only a webhook has
         channels = tuple(islice(dict.fromkeys(_channels(item)), MOST_CHANNELS))
+        said = self._said(item, channels)
         notes = tuple(Entry(word=f"{name}: {word}", part=name, note="channel") for name, word in channels)
         by = next((name for name, word in channels if self.status(word) is Status.DELIVERED), "")
         cost, currency = _price(item)
@@ -149,6 +154,20 @@ class SmsBat(Provider):
             parts=count_of(item.get("partscount")),
             extra=filled({"channel": by}),
         )
+
+    def _said(self, item: Any, channels: Sequence[tuple[str, str]]) -> Entry:
+        """The word on top. Each channel of a cascade is one more try of the same message: a failure on top while
+        another channel goes on is not the end."""
+        why = _sentence(*complaint_of(item, "error"))
+        said = self.entry(word_of(item["deliverystatus"]), item, why, at="timestamp")  # which only a webhook has
+        status = {name: self.status(word) for name, word in channels}
+        failed = sum(one in FAILURES for one in status.values())
+        left = next((name for name, one in status.items() if one in ON_ITS_WAY), "")
+        goes_on = left != "" or Status.DELIVERED in status.values()
+        said = replace(said, attempt=max(failed - (not goes_on), 0))
+        if said.status not in FAILURES or not left:
+            return said
+        return replace(said, status=Status.RETRYING, part=left, detail=said.detail or f"{left} is still on its way.")
 
     def probe_says(self, payload: Any) -> str:
         return "The key is accepted. SMSBat has no call that tells the balance."
@@ -188,7 +207,7 @@ class SmsBat(Provider):
         if call == "probe" and reply.status in {400, 404, 422} and refusal is not None:
             return None
         error = http_error(reply, said, code)
-        if refusal is not None and (error is None or code in REFUSALS):
+        if refusal is not None and (error is None or code in REFUSALS or refusal.code == "balance"):
             return refusal
         return error and for_call(error, own=call == "status", reads=False)
 
@@ -247,4 +266,5 @@ def _refusal(payload: Any, status: int | None = None) -> ProviderError | None:
     code, said = complaint_of(payload, "error")
     if not (code or said) or "deliverystatus" in payload or "messages" in payload:
         return None
-    return ProviderError("refused", f"SMSBat says: {_sentence(code, said)}", status=status, provider_code=code)
+    named: ErrorCode = "balance" if no_money(code, said) else "refused"
+    return ProviderError(named, f"SMSBat says: {_sentence(code, said)}", status=status, provider_code=code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
@@ -35,7 +36,7 @@ from providers.base import (
 EVERY_CALL = frozenset(
     {
         "status", "bulk", "list", "batch", "summary", "orders", "order", "task", "task_seed", "reference",
-        "reference_seed", "getStatus", "probe", "send", "retry", "webhook",
+        "reference_seed", "getStatus", "probe", "send", "retry", "webhook", "recent",
     }
 )  # fmt: skip
 EVERY_WAY = Target(id="id-1", to="254712345678", reference="ref1", batch_id="77")
@@ -147,7 +148,9 @@ def every_ask(provider: Provider) -> list[Ask]:
     targets = [EVERY_WAY, *(Target(id=f"id-{n}", batch_id="77") for n in range(2, 8))]
     nameless = [Target(id=None, to="254712345678", reference="ref1", batch_id="77")]
     asks = [*provider.asks(targets), *provider.asks(targets, OPTIONAL), *provider.asks(nameless)]
+    since = datetime(2026, 11, 20, tzinfo=UTC)
     whole = [provider.listing_ask("77"), provider.summary_ask("77"), provider.probe_ask()]
+    whole.append(provider.recent_ask("254712345678", since))
     return [*asks, *(ask for ask in whole if ask is not None)]
 
 
