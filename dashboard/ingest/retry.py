@@ -197,11 +197,12 @@ MAY_HAVE_ARRIVED = "No report came: it may have arrived, and the person may get 
 class Verdict:
     """About one root. Without a `code` it may be sent; `told` is what must be known before that.
 
-    `by_hand`: a person may still send this one by itself, having looked at it.
+    `by_hand`: a person may still send this one by itself, having looked at it. `possible_at`: when time alone lifts it.
     """
 
     code: str = ""
     sentence: str = ""
+    possible_at: datetime | None = None
     by_hand: bool = False
     told: str = ""
     recipient: str
@@ -231,6 +232,7 @@ def judge(root_pks: Sequence[int], *, user: User, account: Account | None = None
         verdicts[pk] = Verdict(
             code=refusal.code if refusal else "",
             sentence=refusal.sentence if refusal else "",
+            possible_at=refusal.possible_at if refusal else None,
             by_hand=refusal is not None and (alone is None or bool(alone.lifted_by)),
             told=MAY_HAVE_ARRIVED if case.original.status == Status.UNKNOWN else "",
             recipient=case.root.recipient_id,
