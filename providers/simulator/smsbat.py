@@ -158,8 +158,8 @@ class SmsBat(Api):
         money = {"rate": cost, "rateAmount": cost, "rateCurrency": "USD", "billAmount": cost, "billCurrency": "USD"}
         pending = self.mode("pending") if event.word in UNCHARGED else None
         if pending:
-            statuses = {"fallbacks": [{"type": pending, "status": "processing"}]}
-            return statuses | {"extendedStatuses": {"viber": self.word(event), pending: "processing"}} | money
+            channels = {"viber": self.word(event), pending: "processing"}
+            return {"fallbacks": [{"type": pending, "status": "processing"}], "extendedStatuses": channels, **money}
         if not message.extra.get("fallback"):
             return {"fallbacks": [], "extendedStatuses": {first: self.word(event)}, **money}
         by_first = event.word == "delivered" and int(message.digits[-3:][:1] or 0) % 2 == 0
