@@ -1,16 +1,16 @@
-"""What a batch adds up to: five buckets that always sum to its size, and its cost by currency."""
+"""What a batch adds up to: five buckets that always sum to its size, and the texts it took, with their cost."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from django.db.models import Count
+from django.db.models import Count, F, Q
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
-from dashboard.models import Batch, Message
+from dashboard.models import Batch, Message, Retry
 from providers.base import Status
 
 
@@ -39,23 +39,56 @@ class Cost:
         return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def costs(batch: Batch) -> list[Cost]:
-    """What the batch has cost."""
-    return costs_of([batch])[batch.pk]
+# `lifecycle.reached_the_wire`, as a question to the database.
+WENT_OUT = ~Q(status=Status.CREATED.value) & (Q(reported=True) | Q(not_sent=False))
 
 
-def costs_of(batches: Collection[Batch]) -> dict[int, list[Cost]]:
-    """What each batch has cost, in one query: every send counts, those sent again too. Currencies are never added up.
+@dataclass(slots=True)
+class Sends:
+    """The texts of a batch, each send on its own, and what they cost: a message sent again is several texts."""
+
+    texts: int = 0  # handed to a provider
+    again: int = 0  # of them: not for the first time
+    doubtful: int = 0  # of them: nobody can tell whether they went out
+    twice: int = 0  # messages that were delivered more than once
+    costs: list[Cost] = field(default_factory=list)
+
+
+def sends(batch: Batch) -> Sends:
+    """The texts of one batch."""
+    return sends_of([batch])[batch.pk]
+
+
+def sends_of(batches: Collection[Batch]) -> dict[int, Sends]:
+    """The texts of each batch, in three queries for however many batches. Currencies are never added up.
 
     Prices are multiplied by how often they occur, so that the sum is exact on both databases.
     """
-    priced = Message.objects.filter(batch__in=[batch.pk for batch in batches], cost__isnull=False).order_by()
-    sums: dict[int, dict[str, Decimal]] = {batch.pk: {} for batch in batches}
-    for pk, currency, price, n in priced.values_list("batch_id", "currency", "cost").annotate(n=Count("pk")):
-        of_batch = sums[pk or 0]
-        of_batch[currency] = of_batch.get(currency, Decimal(0)) + (price or 0) * n
-    found = {pk: [Cost(name, amount, "message") for name, amount in sorted(its.items())] for pk, its in sums.items()}
+    found = {batch.pk: Sends() for batch in batches}
+    sums: dict[int, dict[str, Decimal]] = {pk: {} for pk in found}
+    mine = Message.objects.filter(batch__in=found).order_by()
+    counted = mine.values_list("batch_id", "currency", "cost").annotate(
+        Count("pk"),
+        texts=Count("pk", filter=WENT_OUT),
+        later=Count("pk", filter=WENT_OUT & Q(root__isnull=False)),
+        doubtful=Count("pk", filter=Q(status=Status.OUTCOME_UNKNOWN.value)),
+    )
+    for pk, currency, price, n, texts, later, doubtful in counted:
+        its = found[pk or 0]
+        its.texts, its.again, its.doubtful = its.texts + texts, its.again + later, its.doubtful + doubtful
+        if price is not None:
+            sums[pk or 0][currency] = sums[pk or 0].get(currency, Decimal(0)) + price * n
+    for pk, n in mine.filter(deliveries__gt=1).values_list("batch_id").annotate(n=Count("pk")):
+        found[pk or 0].twice = n
+    # The provider's own retry under the same id is one more text of the same message.
+    same = Retry.objects.filter(
+        via=Retry.Via.PROVIDER, state=Retry.State.ACCEPTED, message=F("original"), root__batch__in=found,
+        account__in={batch.account_id for batch in batches},
+    )  # fmt: skip
+    for pk, n in same.order_by().values_list("root__batch").annotate(n=Count("pk")):
+        found[pk].texts, found[pk].again = found[pk].texts + n, found[pk].again + n
     for batch in batches:
+        found[batch.pk].costs = [Cost(name, sum_, "message") for name, sum_ in sorted(sums[batch.pk].items())]
         if batch.cost is not None:
-            found[batch.pk].append(Cost(batch.currency, batch.cost, "batch"))
+            found[batch.pk].costs.append(Cost(batch.currency, batch.cost, "batch"))
     return found

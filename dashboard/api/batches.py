@@ -14,7 +14,7 @@ from dashboard.api.schemas import BatchesOut, BatchFilters, BatchOut, ErrorAnswe
 from dashboard.api.shapes import batch_shape, listed
 from dashboard.keyset import BadCursor, window
 from dashboard.models import Batch
-from dashboard.tallies import costs_of, tally
+from dashboard.tallies import sends_of, tally
 
 router = Router(tags=["batches"], auth=Needs("read"))
 
@@ -57,5 +57,5 @@ def one_batch(request: HttpRequest, batch_id: str) -> dict[str, Any]:
 
 def _shapes(batches: list[Batch]) -> list[dict[str, Any]]:
     counts = tally(batch.pk for batch in batches)
-    prices = costs_of(batches)
-    return [batch_shape(batch, counts[batch.pk], prices[batch.pk]) for batch in batches]
+    sends = sends_of(batches)
+    return [batch_shape(batch, counts[batch.pk], sends[batch.pk].costs) for batch in batches]

@@ -1,4 +1,4 @@
-"""What needs a person: reports without a message, unreadable bodies, unknown words, overdue, contradicted, accounts."""
+"""What needs a person: accounts in trouble, unknown words, reports without a message, overdue, contradicted, twice."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def attention(request: HttpRequest) -> HttpResponse:
         "unreadable": list(unreadable_reports().select_related("account").order_by("-pk")[: MOST + 1]),
         "overdue": overdue,
         "conflicts": list(_with_neighbours(contradicted()).order_by("-pk")[: MOST + 1]),
+        "twice": list(_with_neighbours(delivered_twice()).order_by("-pk")[: MOST + 1]),
     }
     return render(request, "attention.html", context)
 
@@ -65,6 +66,10 @@ def overdue_messages() -> QuerySet[Message]:
 
 def contradicted() -> QuerySet[Message]:
     return Message.objects.filter(conflict=True)
+
+
+def delivered_twice() -> QuerySet[Message]:
+    return filter_messages(twice=True).order_by()
 
 
 def waiting_orphans() -> QuerySet[Orphan]:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET
 from dashboard.domain.lifecycle import BUCKET, Bucket
 from dashboard.keyset import BadCursor, window
 from dashboard.models import Batch, Message
-from dashboard.tallies import costs, tally
+from dashboard.tallies import sends, tally
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.bars import Segment, segments
 from dashboard.web.buckets import BUCKET_ICONS, BUCKET_LABELS, BUCKET_MEANINGS
@@ -105,15 +105,16 @@ def batch(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Batch.objects.select_related("account"), pk=pk)
     counts = tally([found.pk])[found.pk]
     newest = list(Message.objects.filter(batch=found).select_related("account", "recipient").order_by("-pk")[:NEWEST])
-    sums = costs(found)
+    sent = sends(found)
     moving = bool(counts[Bucket.PENDING]) or found.next_listing_at is not None
-    version = _version(counts, sums, found.report_at, [(m.pk, m.status) for m in newest])
+    version = _version(counts, sent, found.report_at, [(m.pk, m.status) for m in newest])
     context = {
         "batch": found,
         "total": sum(counts.values()),
         "buckets": _big(found, counts),
         "segments": segments(counts),
-        "costs": sums,
+        "sent": sent,
+        "twice_url": messages_url(found, twice=True),
         "comparison": comparison(found, counts),
         "newest": newest,
         "moving": moving,
@@ -169,9 +170,10 @@ def _big(batch: Batch, counts: dict[Bucket, int]) -> list[Big]:
     ]
 
 
-def messages_url(batch: Batch, bucket: Bucket | None = None) -> str:
+def messages_url(batch: Batch, bucket: Bucket | None = None, *, twice: bool = False) -> str:
     """The list of exactly the messages that were counted."""
-    query = {"batch": f"id:{batch.pk}"} | ({"bucket": bucket.value} if bucket else {})
+    narrowed = {"bucket": bucket.value} if bucket else {"twice": "on"} if twice else {}
+    query = {"batch": f"id:{batch.pk}"} | narrowed
     return f"{reverse('messages')}?{urlencode(query, safe=':')}"
 
 

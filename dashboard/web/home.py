@@ -66,6 +66,10 @@ def _figures(troubled: int) -> list[Figure]:
             _list("conflict=on") or f"{here}#conflicts", "equal-not", "odd",
         ),
         Figure(
+            at_most(attention.delivered_twice(), MOST_COUNTED), _("delivered twice to the same person"),
+            _list("twice=on") or f"{here}#twice", "copy", "late",
+        ),
+        Figure(
             at_most(attention.unmapped(), MOST_COUNTED), _("reports with unknown words"), f"{here}#words",
             "help", "odd",
         ),

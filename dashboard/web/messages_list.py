@@ -59,6 +59,7 @@ class MessageFilter(Form):
     until = Day(label=gettext_lazy("Sent until"))
     overdue = forms.BooleanField(required=False, label=gettext_lazy("Overdue"))
     conflict = forms.BooleanField(required=False, label=gettext_lazy("Contradicted"))
+    twice = forms.BooleanField(required=False, label=gettext_lazy("Delivered twice"))
 
     def clean_batch(self) -> str:
         name: str = self.cleaned_data["batch"]
@@ -88,7 +89,7 @@ class MessageFilter(Form):
     def words(self) -> dict[str, str]:
         """The values in use, in the words of the form."""
         given: dict[str, Any] = getattr(self, "cleaned_data", {})
-        words = {name: _("yes") for name in ("overdue", "conflict")}
+        words = {name: _("yes") for name in ("overdue", "conflict", "twice")}
         for name in ("status", "bucket", "account"):
             choices = dict(self.fields[name].choices)  # type: ignore[attr-defined]
             typed = str(self.data.get(name, ""))

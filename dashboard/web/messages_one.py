@@ -23,7 +23,9 @@ from dashboard.ingest.retry import offer
 from dashboard.logs import masked
 from dashboard.models import Event, Evidence, Message, Orphan, Retry
 from dashboard.story import story
+from dashboard.web import sent_again
 from dashboard.web.access import EVERYBODY, roles
+from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
 from dashboard.web.parts import hide_digits, page_or_partial, sees_all, user_of
 from dashboard.web.telling import lines
@@ -113,6 +115,8 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "due": message.next_check_at is not None and message.next_check_at <= now,
         "check": asking(message, now),
         "trouble": _trouble(message, now),
+        **sent_again.context(tree.tries, tree.retries),
+        "audit_url": audit_url(subject=f"message {message.root_pk}") if user.admin else "",
         "may_retry": bool(user.roles & {"support", "ops"}),
         "offer": offer(message, user) if user.roles & {"support", "ops"} else None,
     }

@@ -12,7 +12,7 @@ from dashboard.domain.lifecycle import Bucket
 from dashboard.ingest.items import note
 from dashboard.ingest.record import record
 from dashboard.models import Account, Batch, Message
-from dashboard.tallies import costs, tally
+from dashboard.tallies import sends, tally
 from providers.base import Report
 from tests.core.making import (
     account,
@@ -112,5 +112,5 @@ def test_nasty_12_the_cost_of_an_order_of_three_is_booked_once(bridge: Account) 
     for _ in range(3):
         made = replied(bridge, reply)
     assert [one.cost for one in made] == [None, None, None]
-    (cost,) = costs(Batch.objects.get())
+    (cost,) = sends(Batch.objects.get()).costs
     assert (cost.plain, cost.currency, cost.level) == ("0.264", "EUR", "batch")

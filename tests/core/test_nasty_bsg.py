@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.domain.lifecycle import Bucket
 from dashboard.models import Account, Batch, Event, Message
-from dashboard.tallies import costs, tally
+from dashboard.tallies import sends, tally
 from providers.base import ProviderError
 from tests.core.making import (
     account,
@@ -53,7 +53,7 @@ def test_nasty_03_a_refused_item_of_a_bulk_send_is_rejected_at_once_and_costs_no
     assert tally([batch.pk])[batch.pk] | {} == {
         Bucket.DELIVERED: 0, Bucket.EXPIRED: 0, Bucket.UNDELIVERABLE: 1, Bucket.UNKNOWN: 0, Bucket.PENDING: 2,
     }  # fmt: skip
-    assert [(cost.plain, cost.currency) for cost in costs(batch)] == [("0.46", "EUR")]
+    assert [(cost.plain, cost.currency) for cost in sends(batch).costs] == [("0.46", "EUR")]
     assert "already in the list" in Event.objects.get(status="rejected").detail
 
 
@@ -134,7 +134,7 @@ def test_nasty_11_prices_in_two_currencies_are_never_added_up(bsg: Account) -> N
     for number, (price, currency) in enumerate([("1.1000000", "EUR"), (0.23, "EUR"), (0, "EUR"), ("2", "UAH")]):
         one = message(bsg, f"{number}1", batch="t", provider_batch_id="6")
         poll(one, says("bsg", f"{number}1", "sent", price=price, currency=currency))
-    assert [(cost.currency, cost.amount) for cost in costs(Batch.objects.get())] == [
+    assert [(cost.currency, cost.amount) for cost in sends(Batch.objects.get()).costs] == [
         ("EUR", Decimal("1.33")), ("UAH", Decimal(2)),
     ]  # fmt: skip
 
