@@ -107,6 +107,19 @@
       .then(() => setTimeout(() => { label.textContent = before; }, 1500));
   });
 
+  // ---- filters are suggested for the word being typed, whatever stands before it
+
+  document.addEventListener("input", (event) => {
+    const box = event.target, list = box.list;
+    if (!list || !list.hasAttribute("data-words")) return;
+    const before = box.value.slice(0, box.value.lastIndexOf(" ") + 1);
+    for (const option of list.options) {
+      option.dataset.word = option.dataset.word || option.value;
+      option.label = option.dataset.word;
+      option.value = before + option.dataset.word;
+    }
+  });
+
   // ---- keys: / goes to the search box, Escape closes a menu
 
   document.addEventListener("keydown", (event) => {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Q
@@ -10,12 +12,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from dashboard.domain import phone
-from dashboard.models import Account, Batch, Message, Recipient
+from dashboard.models import Account, Audit, Batch, Message, Recipient
 from dashboard.queries import filter_messages
 from dashboard.vault import phone_hmac
 
 MOST = 20  # of each kind; more means: type more
 GREATEST_ID = 2**63 - 1
+# As our pages and the audit write it: 12, #12, message 12.
+_OURS = re.compile(r"(?:#|message\s+)?([0-9]{1,19})", re.ASCII | re.IGNORECASE)
+_RECIPIENT = re.compile(r"(?:recipient\s+)?([0-9a-f]{16})", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -40,12 +45,28 @@ class Found:
         return bool(self.recipients or self.messages or self.batches)
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far back a search reaches: our first message, and what retention last did, if it ever did anything."""
+
+    oldest: datetime | None
+    forgot_at: datetime | None = None
+    numbers_days: int = 0
+
+
+def reach() -> Reach:
+    """Two index look-ups."""
+    oldest = Message.objects.order_by("sent_at", "id").values_list("sent_at", flat=True).first()
+    pruned = Audit.objects.filter(subject="retention", action="pruned").order_by("-id").first()
+    return Reach(oldest, pruned.at, int(pruned.details.get("numbers_days", 0))) if pruned else Reach(oldest)
+
+
 def look_up(text: str) -> Found:
     """Everything that `text` may be. A constant number of queries, each by an index and bounded."""
     text = text.strip()
     found = Found()
     typed = phone.typed(text, settings.DEFAULT_REGION)
-    found.recipients = _recipients(typed, found)
+    found.recipients = _recipients(typed, text, found)
     found.messages = _messages(text, found)
     found.batches = _batches(text, found)
     found.more = any(len(hits) > MOST for hits in (found.recipients, found.messages, found.batches))
@@ -55,8 +76,11 @@ def look_up(text: str) -> Found:
     return found
 
 
-def _recipients(typed: phone.Typed, found: Found) -> list[Recipient]:
+def _recipients(typed: phone.Typed, text: str, found: Found) -> list[Recipient]:
     which = Q()
+    if match := _RECIPIENT.fullmatch(text):
+        found.tried.append(_("a recipient’s id"))
+        which |= Q(pk=match[1].lower())
     if typed.whole:
         found.tried.append(_("the whole number %(number)s") % {"number": phone.pretty(typed.whole)})
         which |= Q(hmac=phone_hmac(typed.whole))
@@ -78,8 +102,8 @@ def _messages(text: str, found: Found) -> list[Message]:
     found.tried.append(_("a message’s id: ours, the provider’s, or a reference"))
     by_id = filter_messages(provider_message_id=text).order_by()
     by_reference = filter_messages(reference=text).order_by()
-    ours = text.removeprefix("#")
-    pks = [int(ours)] if ours.isascii() and ours.isdigit() and int(ours) <= GREATEST_ID else []
+    ours = _OURS.fullmatch(text)
+    pks = [int(ours[1])] if ours and int(ours[1]) <= GREATEST_ID else []
     # Three index look-ups, not one condition with OR over three columns, which would read the table.
     for rows in (by_id, by_reference):
         pks += rows.values_list("pk", flat=True)[: MOST + 1]

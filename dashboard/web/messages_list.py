@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_GET
 
@@ -24,6 +25,7 @@ from dashboard.web.chips import CHIPS
 from dashboard.web.filters import AccountChoice, active, at, without
 from dashboard.web.forms import Form
 from dashboard.web.parts import page_or_partial
+from dashboard.web.spans import BadSpan, span_of
 from providers.base import MAX_ID_LENGTH
 
 PAGE = 50
@@ -38,6 +40,21 @@ class Day(forms.DateField):
     def __init__(self, **options: Any) -> None:
         widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         super().__init__(required=False, widget=widget, input_formats=["%Y-%m-%d"], validators=_DAYS, **options)
+
+
+class Span(forms.CharField):
+    """A span of time that ends now, such as 2h."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.TextInput(attrs={"placeholder": gettext_lazy("2h, 30min, 7d"), "autocomplete": "off"})
+        super().__init__(required=False, max_length=8, widget=widget, **options)
+
+    def clean(self, value: Any) -> timedelta | None:
+        text = super().clean(value)
+        try:
+            return span_of(text) if text else None
+        except BadSpan:
+            raise forms.ValidationError(_("Write a span of time like 2h, 30min or 7d.")) from None
 
 
 class MessageFilter(Form):
@@ -55,6 +72,7 @@ class MessageFilter(Form):
     batch = forms.CharField(required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Batch"))
     reference = forms.CharField(required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Reference"))
     provider_message_id = forms.CharField(required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Provider's id"))
+    last = Span(label=gettext_lazy("Sent in the last"))
     since = Day(label=gettext_lazy("Sent from"))
     until = Day(label=gettext_lazy("Sent until"))
     overdue = forms.BooleanField(required=False, label=gettext_lazy("Overdue"))
@@ -76,6 +94,9 @@ class MessageFilter(Form):
         for name, days in (("since", 0), ("until", 1)):
             if given[name]:
                 given[name] = datetime.combine(given[name] + timedelta(days=days), time.min, tzinfo=zone)
+        if span := given.pop("last"):
+            begin = timezone.now() - span
+            given["since"] = max(begin, given["since"] or begin)
         try:
             return filter_messages(**given)
         except BadFilter as error:
