@@ -91,6 +91,12 @@ def _retry_cool_down() -> Iterator[Problem]:
         yield "it is not two numbers of seconds.", "Use for example 300,3600 (after a failure, after expired)."
 
 
+def _bulk_approval_above() -> Iterator[Problem]:
+    value = settings.BULK_APPROVAL_ABOVE.strip()
+    if not (value.isascii() and value.isdigit()):
+        yield f"{value!r} is not a number of messages.", "Use for example 500; 0 always asks for a second person."
+
+
 def _log_level() -> Iterator[Problem]:
     if settings.LOG_LEVEL not in settings.LOG_LEVELS:
         yield f"{settings.LOG_LEVEL!r} is not a level.", f"Use one of {', '.join(settings.LOG_LEVELS)}."
@@ -117,6 +123,7 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
     ("SITE_TIME_ZONE", _site_time_zone),
     ("DEFAULT_REGION", _default_region),
     ("RETRY_COOL_DOWN", _retry_cool_down),
+    ("BULK_APPROVAL_ABOVE", _bulk_approval_above),
     ("WORKER_ENGINE", _worker_engine),
     ("LOG_LEVEL", _log_level),
     ("DEBUG", partial(_switch, "DEBUG")),

@@ -25,6 +25,7 @@ os.environ.update(
     ALLOW_PRIVATE_PROVIDER_URLS="on",
     BIND="127.0.0.1:8000",
     BROKER_URL="",
+    BULK_APPROVAL_ABOVE="500",
     CREDENTIAL_KEYS="dGVzdHMgb25seSwgbm90IGEgcmVhbCBrZXkhISEhISE=",
     CSRF_TRUSTED_ORIGINS="",
     DATABASE_URL=os.environ["TEST_POSTGRES_URL"] if DATABASE == "postgres" else f"sqlite:///{TEST_FOLDER}/real.sqlite3",

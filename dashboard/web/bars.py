@@ -27,14 +27,17 @@ class Segment:
         return BUCKET_LABELS[self.bucket]
 
 
-def segments(counts: Mapping[Bucket, int]) -> list[Segment]:
-    """The buckets that hold anything, side by side; the widths sum to WIDTH."""
+def segments(counts: Mapping[Bucket, int], of: int = 0) -> list[Segment]:
+    """The buckets that hold anything, side by side; the widths sum to WIDTH, or to their part of it if there are more
+    to come (`of`)."""
     present = {bucket: n for bucket, n in counts.items() if n}
     total = sum(present.values())
-    widths = {bucket: max(n * WIDTH // total, LEAST) for bucket, n in present.items()}
-    if widths:
+    whole = max(total, of)
+    widths = {bucket: max(n * WIDTH // whole, LEAST) for bucket, n in present.items()}
+    gap = WIDTH - sum(widths.values())
+    if widths and (gap < 0 or total == whole):
         widest = max(widths, key=lambda bucket: widths[bucket])
-        widths[widest] += WIDTH - sum(widths.values())
+        widths[widest] += gap
     drawn, x = [], 0
     for bucket, width in widths.items():
         drawn.append(Segment(bucket, present[bucket], x, width))

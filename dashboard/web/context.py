@@ -34,6 +34,7 @@ NAVIGATION = (
     Entry("find", _("Find"), "search", ALL),
     Entry("messages", _("Messages"), "messages", LISTS),
     Entry("batches", _("Batches"), "stack-2", ALL),
+    Entry("bulks", _("Send again"), "send", LISTS),
     Entry("attention", _("Attention"), "alert-triangle", LISTS),
     Entry("accounts", _("Accounts"), "plug-connected", LISTS),
     Entry("people", _("People"), "users", ADMINS),

@@ -18,7 +18,7 @@ from dashboard import vault
 from dashboard.ingest.orphans import sweep
 from dashboard.models import Account, Batch
 from dashboard.models.accounts import UNSUPPORTED_FOR
-from dashboard.worker import batches, doubts, probing, sending, store
+from dashboard.worker import batches, bulk, doubts, probing, sending, store
 from dashboard.worker.asking import BREAKER, Answer, Due, Lane, ask_all
 from providers.base import ProviderError
 from providers.http import Caller
@@ -131,6 +131,7 @@ class Worker:
     def _housekeeping(self, now: datetime) -> None:
         sending.give_up(now)
         doubts.settle(now)
+        bulk.run(now)
         if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
             sweep(now)

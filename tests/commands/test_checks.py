@@ -47,6 +47,10 @@ def test_right_settings_have_no_problem() -> None:
         ("RETRY_COOL_DOWN", ["300"]),
         ("RETRY_COOL_DOWN", ["300", "soon"]),
         ("RETRY_COOL_DOWN", ["300", "-1"]),
+        ("BULK_APPROVAL_ABOVE", ""),
+        ("BULK_APPROVAL_ABOVE", "many"),
+        ("BULK_APPROVAL_ABOVE", "-1"),
+        ("BULK_APPROVAL_ABOVE", "\N{SUPERSCRIPT TWO}"),
         ("WORKER_ENGINE", "cron"),
         ("LOG_LEVEL", "LOUD"),
     ],
@@ -70,7 +74,8 @@ def test_a_database_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> No
 def test_every_check_has_a_test() -> None:
     assert {name for name, _ in CHECKS} == {
         "SECRET_KEY", "PUBLIC_URL", "CREDENTIAL_KEYS", "PHONE_INDEX_KEY", "DATABASE_URL", "SITE_TIME_ZONE",
-        "DEFAULT_REGION", "RETRY_COOL_DOWN", "WORKER_ENGINE", "LOG_LEVEL", "DEBUG", "ALLOW_PRIVATE_PROVIDER_URLS",
+        "DEFAULT_REGION", "RETRY_COOL_DOWN", "BULK_APPROVAL_ABOVE", "WORKER_ENGINE", "LOG_LEVEL", "DEBUG",
+        "ALLOW_PRIVATE_PROVIDER_URLS",
     }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ WHO: dict[str, set[str] | None] = {
     "find": ALL, "recipient": ALL, "message": ALL, "message-check": ALL, "message-evidence": ALL,
     "message-retry": SENDERS,
     "messages": LISTS, "messages-export": OPS, "batches": ALL, "batch": ALL, "batch-export": OPS,
+    "bulks": LISTS, "bulk": LISTS, "bulk-new": OPS, "bulk-report": OPS,
+    "bulk-approve": OPS, "bulk-pause": OPS, "bulk-resume": OPS, "bulk-stop": OPS,
     "attention": LISTS, "orphan-evidence": LISTS, "orphan-attach": LISTS,
     "accounts": LISTS, "account": ADMIN, "account-add": ADMIN, "account-edit": ADMIN, "account-credentials": ADMIN,
     "account-test": ADMIN, "account-rotate": ADMIN,
