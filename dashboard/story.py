@@ -27,6 +27,7 @@ def story(events: Iterable[Event]) -> list[TimelineEntry]:
             sources=tuple(event.source_names),
             count=event.count,
             evidence_id=event.evidence_id,
+            event_id=event.pk,
         )
         for event in events
     )

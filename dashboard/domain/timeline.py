@@ -28,6 +28,7 @@ class Fact:
     sources: tuple[str, ...]
     count: int
     evidence_id: int | None
+    event_id: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class TimelineEntry:
     sources: list[str] = field(default_factory=list)
     count: int = 0
     evidence_ids: list[int] = field(default_factory=list)
+    event_id: int = 0  # the least of its events': names the line on the page
 
     @property
     def when(self) -> datetime:
@@ -65,7 +67,7 @@ def timeline(facts: Iterable[Fact]) -> list[TimelineEntry]:
         if entry is None:
             entry = entries[key] = TimelineEntry(
                 status=fact.status, word=fact.word, note=fact.note, attempt=fact.attempt, part=fact.part,
-                by_provider=fact.by_provider, received_at=fact.received_at,
+                by_provider=fact.by_provider, received_at=fact.received_at, event_id=fact.event_id,
             )  # fmt: skip
         _merge(entry, fact)
     return sorted(entries.values(), key=lambda e: (e.attempt, e.when, _telling(e.status), e.word))
@@ -73,6 +75,7 @@ def timeline(facts: Iterable[Fact]) -> list[TimelineEntry]:
 
 def _merge(entry: TimelineEntry, fact: Fact) -> None:
     entry.count += fact.count
+    entry.event_id = min(entry.event_id, fact.event_id)
     if _telling(fact.status) > _telling(entry.status):
         entry.status, entry.detail = fact.status, fact.detail or entry.detail
     entry.detail = entry.detail or fact.detail

@@ -1,0 +1,206 @@
+"""The rules about texts that are on their way, of which nobody knows, or that did not arrive."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
+from dashboard.domain.verdict_facts import Clause, Facts, lasting
+from dashboard.domain.verdict_sending import Finding, in_parts, late_after, trouble, troubled
+from dashboard.domain.verdict_words import Kind, Side, Sure
+from providers.base import Status
+
+BEHIND = timedelta(minutes=10)  # a check may be due this long before our worker is to blame
+JUST_NOW = timedelta(minutes=2)
+LITTLE_TIME = timedelta(minutes=10)
+REACHED_LATELY = timedelta(days=30)
+
+
+# ------------------------------------------------------------------------------ on its way
+
+
+def waiting(facts: Facts) -> Finding | None:
+    """Pending, and not in our own hands."""
+    if facts.status not in PENDING:
+        return None
+    if facts.age < timedelta(0):
+        return Finding(Kind.NOT_DUE, [facts.sent], {"until": facts.clock(facts.sent_at)})
+    if partly := in_parts(facts):
+        return partly
+    if facts.status is Status.RETRYING:
+        return Finding(Kind.PROVIDER_TRIES_AGAIN, [facts.quoted(facts.deciding), _before_that(facts)])
+    for rule in (_fresh, _over, _blind, _mute, _held):
+        if found := rule(facts):
+            return found
+    return _with_the_network(facts)
+
+
+def _before_that(facts: Facts) -> Clause | None:
+    return facts.quoted(facts.telling(*NEGATIVE_FINALS))
+
+
+def _fresh(facts: Facts) -> Finding | None:
+    told_now = facts.now - facts.created_at < JUST_NOW
+    if facts.age < facts.patience:
+        until = facts.by_then(facts.sent_at + facts.patience)
+        word = facts.quoted(facts.deciding) if facts.heard_of else None
+        return Finding(Kind.TOO_EARLY, [facts.sent, word, facts.as_usual], {"age": lasting(facts.age), "until": until})
+    if told_now and not facts.heard_of and facts.asked_at is None:
+        return Finding(Kind.JUST_TOLD, [facts.sent, facts.quoted(facts.own_words)])
+    return None
+
+
+def _over(facts: Facts) -> Finding | None:
+    if facts.valid_until is None or facts.valid_until > facts.now:
+        return None
+    fill = {"span": lasting(facts.now - facts.valid_until), "until": facts.by_then(facts.deadline)}
+    return Finding(Kind.TIME_RAN_OUT, [facts.time_left, _last_word(facts), facts.beside, troubled(facts)], fill)
+
+
+def _last_word(facts: Facts) -> Clause | None:
+    if facts.heard_of:
+        return facts.quoted(facts.deciding)
+    return Clause(f"{facts.line.provider} has not said a word about it.", "story")
+
+
+def _blind(facts: Facts) -> Finding | None:
+    """We cannot ask, or do not ask; or what is said makes no sense to us."""
+    if (found := trouble(facts)) and not facts.line.reports_lately:
+        side, why, fix = found
+        stands = [troubled(facts), facts.sent, _last_word(facts)]
+        return Finding(Kind.CANNOT_ASK, stands, {"why": why, "fix": fix}, side)
+    behind = facts.now - facts.due_at if facts.due_at and not facts.line.trouble else timedelta(0)
+    if behind >= BEHIND:
+        due = Clause(f"A check has been due for {lasting(behind)}.", "asked")
+        return Finding(Kind.NOBODY_ASKS, [due, facts.sent, _last_word(facts)], {"span": lasting(behind)})
+    for note, kind in (("unmapped", Kind.ODD_WORD), ("not_found", Kind.NOT_KNOWN_THERE)):
+        if entry := facts.noted(note):
+            return Finding(kind, [facts.quoted(entry), facts.sent])
+    return None
+
+
+def _mute(facts: Facts) -> Finding | None:
+    """The provider has not said a word about it."""
+    if facts.heard_of:
+        return None
+    asked = Clause(f"It was asked {facts.clock(facts.asked_at)}.", "asked") if facts.asked_at else None
+    stands = [_last_word(facts), asked, facts.sent]
+    if facts.neighbours and facts.neighbours.mute:
+        return Finding(Kind.NO_REPORTS, [facts.beside, *stands])
+    if not facts.can_be_asked:
+        return Finding(Kind.NOT_NAMED, [*stands, facts.beside])
+    return Finding(Kind.NOT_A_WORD, [*stands, facts.as_usual, facts.beside])
+
+
+_HELD_AS = {Status.QUEUED: Kind.HELD_BY_PROVIDER, Status.SUBMITTED: Kind.AT_GATEWAY}
+
+
+def _held(facts: Facts) -> Finding | None:
+    """The provider has it, and no network is known to."""
+    if facts.status not in _HELD_AS or _with_many(facts):
+        return None
+    stands = [facts.quoted(facts.deciding), facts.sent, facts.as_usual, facts.beside]
+    late_at = facts.sent_at + late_after(facts)
+    raise_it = f"Raise it with {facts.line.provider}"
+    if late_at > facts.now:
+        raise_it = f"Wait until {facts.by_then(late_at)}; then r{raise_it[1:]}"
+    return Finding(_HELD_AS[facts.status], stands, {"raise_it": raise_it})
+
+
+def _with_the_network(facts: Facts) -> Finding:
+    until = facts.by_then(facts.valid_until or facts.deadline)
+    fill = {
+        "until": until,
+        "tries": f"may keep trying until {until}" if facts.valid_until else "is still trying to reach the phone",
+        "hope": f"delivery is tried until {until}" if facts.valid_until else "it can still arrive",
+    }
+    stands = [facts.quoted(facts.deciding), facts.sent, facts.beside, facts.as_usual, facts.time_left]
+    if _with_many(facts):
+        return _many(facts, Kind.TROUBLE_OF_MANY, stands)
+    if facts.neighbours and facts.neighbours.well:
+        return Finding(Kind.PHONE_OFF, [*stands, facts.alive, facts.streak], fill)
+    return Finding(Kind.STILL_TRYING, [*stands, facts.alive, facts.streak], fill)
+
+
+def _with_many(facts: Facts) -> bool:
+    return facts.neighbours is not None and facts.neighbours.badly
+
+
+def _many(facts: Facts, kind: Kind, stands: list[Clause | None]) -> Finding:
+    """Others suffer too: the network where they share the country, else the provider, and less surely."""
+    same = facts.neighbours is not None and facts.neighbours.same_country
+    where = "in that country’s networks, or on the way to them" if same else f"with {facts.line.provider}"
+    return Finding(kind, stands, {"where": where}, None if same else Side.PROVIDER, None if same else Sure.GUESS)
+
+
+# ------------------------------------------------------------------------------ nobody knows
+
+
+def unknown(facts: Facts) -> Finding | None:
+    if facts.status is not Status.UNKNOWN:
+        return None
+    theirs = next((entry for entry in reversed(facts.said) if entry.status is Status.UNKNOWN), None)
+    if theirs:
+        return Finding(Kind.PROVIDER_UNSURE, [facts.quoted(theirs), facts.beside, facts.alive])
+    return Finding(
+        Kind.NO_REPORT, [facts.quoted(facts.deciding), _last_of(facts), facts.beside, troubled(facts), facts.alive]
+    )
+
+
+def _last_of(facts: Facts) -> Clause | None:
+    return facts.quoted(facts.said[-1]) if facts.heard_of else _last_word(facts)
+
+
+# ------------------------------------------------------------------------------ it did not arrive
+
+
+def failed(facts: Facts) -> Finding:
+    """Every message that no other rule took: it has a negative final."""
+    report = facts.deciding
+    word = facts.quoted(report)
+    if facts.status is Status.EXPIRED:
+        return _expired(facts, word)
+    if facts.status is Status.UNDELIVERABLE:
+        return _undeliverable(facts, word)
+    if facts.status is Status.REJECTED:
+        if facts.neighbours and facts.neighbours.refused > facts.neighbours.sent / 2:
+            many = f"{facts.neighbours.refused} of {facts.neighbours.sent} others were refused too."
+            return Finding(Kind.REFUSED_WITH_MANY, [word, Clause(many, "figure-neighbours")])
+        return Finding(Kind.REFUSED, [word, facts.beside])
+    if facts.status is Status.CANCELLED:
+        return Finding(Kind.STOPPED, [word])
+    return _failed(facts, word)
+
+
+def _expired(facts: Facts, word: Clause | None) -> Finding:
+    given = facts.valid_until - facts.sent_at if facts.valid_until else None
+    stands = [word, facts.time_left if facts.valid_until else None, facts.beside, facts.alive, facts.streak]
+    if _with_many(facts):
+        return _many(facts, Kind.LOST_WITH_MANY, stands)
+    if given is not None and timedelta(0) < given <= LITTLE_TIME:
+        return Finding(Kind.TOO_LITTLE_TIME, [word, facts.time_left, facts.as_usual], {"span": lasting(given)})
+    return Finding(Kind.PHONE_WAS_OFF, stands)
+
+
+def _undeliverable(facts: Facts, word: Clause | None) -> Finding:
+    reached = facts.life.reached_at
+    if reached is not None and facts.now - reached < REACHED_LATELY:
+        return Finding(Kind.GOOD_NUMBER_REFUSED, [word, facts.alive], {"ago": lasting(facts.now - reached) + " ago"})
+    return Finding(Kind.BAD_NUMBER, [word, facts.streak])
+
+
+def _failed(facts: Facts, word: Clause | None) -> Finding:
+    if facts.reopens_until and facts.now < facts.reopens_until:
+        until = facts.by_then(facts.reopens_until)
+        own = Clause(
+            f"{facts.line.provider} tries again by itself; that is over {facts.clock(facts.reopens_until)}.", "story"
+        )
+        return Finding(Kind.MAY_BE_TRIED_AGAIN, [word, own], {"until": until})
+    report = facts.deciding
+    if report and report.word == "refused" and "send answer" in report.sources:
+        return Finding(Kind.NOT_TAKEN, [word])
+    if _with_many(facts):
+        return _many(facts, Kind.LOST_WITH_MANY, [word, facts.beside])
+    if report and report.detail:
+        return Finding(Kind.FAILED, [word, facts.beside], {"reason": f": “{report.detail.rstrip('.')}”"}, Side.PROVIDER)
+    return Finding(Kind.FAILED, [word, facts.beside], {"reason": ", and gives no clearer reason"})

@@ -1,0 +1,364 @@
+"""What each verdict says: the sentence, whose side it is, how sure we are, what the customer may be told, what to do.
+
+A network can report that a text reached a phone number; nobody can report that a person read it, so no sentence here
+says so. The customer's words name no provider and use no word of the trade.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """On whose side it hangs, or went wrong."""
+
+    OURS = "ours"
+    PROVIDER = "provider"
+    NETWORK = "network"
+    HANDSET = "handset"
+    CANNOT_KNOW = "cannot_know"
+
+
+class Sure(StrEnum):
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    GUESS = "guess"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The braces are filled in by the rules; `customer` never gets {provider} or {account}."""
+
+    sentence: str
+    side: Side
+    sure: Sure
+    customer: str
+    now: str
+
+
+class Kind(StrEnum):
+    """Every answer there is to "why has it not arrived?"."""
+
+    # it arrived
+    DELIVERED = "delivered"
+    DELIVERED_LATE = "delivered_late"
+    DELIVERED_UNCONFIRMED = "delivered_unconfirmed"
+    DELIVERED_DOUBTED = "delivered_doubted"
+    DELIVERED_PARTLY = "delivered_partly"
+    DELIVERED_IN_APP = "delivered_in_app"
+    DELIVERED_UNNOTED = "delivered_unnoted"
+    DELIVERED_BY_ANOTHER = "delivered_by_another"
+    # our own sending
+    NOT_SENT_YET = "not_sent_yet"
+    HELD_BACK = "held_back"
+    BEING_SENT = "being_sent"
+    SENT_OR_NOT = "sent_or_not"
+    NOT_SENT = "not_sent"
+    NOT_SENT_BUT_HEARD_OF = "not_sent_but_heard_of"
+    NOT_TAKEN = "not_taken"
+    # sent again since
+    AGAIN_SOON = "again_soon"
+    AGAIN_ON_ITS_WAY = "again_on_its_way"
+    AGAIN_SENT_OR_NOT = "again_sent_or_not"
+    # on its way
+    NOT_DUE = "not_due"
+    JUST_TOLD = "just_told"
+    TOO_EARLY = "too_early"
+    PARTS_COMING = "parts_coming"
+    PROVIDER_TRIES_AGAIN = "provider_tries_again"
+    TIME_RAN_OUT = "time_ran_out"
+    CANNOT_ASK = "cannot_ask"
+    NOBODY_ASKS = "nobody_asks"
+    ODD_WORD = "odd_word"
+    NOT_KNOWN_THERE = "not_known_there"
+    NO_REPORTS = "no_reports"
+    NOT_A_WORD = "not_a_word"
+    NOT_NAMED = "not_named"
+    HELD_BY_PROVIDER = "held_by_provider"
+    AT_GATEWAY = "at_gateway"
+    TROUBLE_OF_MANY = "trouble_of_many"
+    PHONE_OFF = "phone_off"
+    STILL_TRYING = "still_trying"
+    # nobody knows
+    PROVIDER_UNSURE = "provider_unsure"
+    NO_REPORT = "no_report"
+    # it did not arrive
+    PHONE_WAS_OFF = "phone_was_off"
+    LOST_WITH_MANY = "lost_with_many"
+    TOO_LITTLE_TIME = "too_little_time"
+    BAD_NUMBER = "bad_number"
+    GOOD_NUMBER_REFUSED = "good_number_refused"
+    REFUSED = "refused"
+    REFUSED_WITH_MANY = "refused_with_many"
+    STOPPED = "stopped"
+    MAY_BE_TRIED_AGAIN = "may_be_tried_again"
+    FAILED = "failed"
+
+
+ARRIVED = frozenset(kind for kind in Kind if kind.value.startswith("delivered"))
+
+_ARRIVED = (
+    "Your message was delivered to your phone number{at}. Please look through all your messages, also the blocked ones."
+)
+_ON_ITS_WAY = "Your message is on its way to your phone. Please make sure that the phone is on and has signal."
+_WE_LOOK = "Your message has not been sent to you. We are sorry, and we are looking into it."
+_NO_CONFIRMATION = (
+    "Your message was sent, and we have no confirmation yet that it reached you. Please check your messages."
+)
+_DELAYED = "Your message was sent, but it is delayed on its way to you. We are sorry, and we are following it up."
+_MAYBE = "We cannot tell whether your message reached you. Please check your messages, and tell us if it is not there."
+_NOT_ARRIVED = "Your message did not reach your phone number. "
+
+WORDS: dict[Kind, Words] = {
+    # ---------------------------------------------------------------- it arrived
+    Kind.DELIVERED: Words(
+        "Delivered to the phone number; we cannot tell who read it.", Side.HANDSET, Sure.CERTAIN, _ARRIVED,
+        "If the person cannot find it: check the number with them, their blocked senders, and whether the phone’s "
+        "memory is full.",
+    ),
+    Kind.DELIVERED_LATE: Words(
+        "Delivered to the phone number, but only {took} after it was sent; we cannot tell who read it.",
+        Side.HANDSET, Sure.CERTAIN,
+        "Your message reached your phone number late{at}. That happens when a phone is off or has no signal for a "
+        "while. Please look through all your messages.",
+        "Nothing more to do for this one.",
+    ),
+    Kind.DELIVERED_UNCONFIRMED: Words(
+        "Reported as delivered to the phone number; it is being confirmed.", Side.HANDSET, Sure.LIKELY,
+        "We have word that your message reached your phone number. Please look through all your messages.",
+        "Wait a minute: the report was not signed, so {provider} is asked once more.",
+    ),
+    Kind.DELIVERED_DOUBTED: Words(
+        "It counts as delivered to the phone number, but {provider} reported both that it arrived and that it failed.",
+        Side.CANNOT_KNOW, Sure.LIKELY,
+        "We have word that your message reached your phone number, but not all that we were told agrees. Please look "
+        "through all your messages, and tell us if it is not there.",
+        "Ask the person before anything is sent again, and raise both reports with {provider}.",
+    ),
+    Kind.DELIVERED_PARTLY: Words(
+        "Only {arrived} of {parts} parts were delivered to the phone number, so the text may be unreadable.",
+        Side.NETWORK, Sure.LIKELY,
+        "Only a part of your message reached your phone, so it may be hard to read. Tell us if you need it again.",
+        "Ask the person what they see. Send it again if it cannot be read.",
+    ),
+    Kind.DELIVERED_IN_APP: Words(
+        "Delivered as a message in {channel}, not as a text message; we cannot tell who read it.",
+        Side.HANDSET, Sure.CERTAIN,
+        "Your message was delivered in {channel} on your phone, not as a text message. Please look there.",
+        "Tell the person to look in {channel}.",
+    ),
+    Kind.DELIVERED_UNNOTED: Words(
+        "Delivered to the phone number, although we had noted that nothing was sent.", Side.OURS, Sure.LIKELY, _ARRIVED,
+        "Do not send it again before somebody has looked at the reports below.",
+    ),
+    Kind.DELIVERED_BY_ANOTHER: Words(
+        "The text arrived: not by this try, but another try was delivered to the phone number.",
+        Side.HANDSET, Sure.CERTAIN, _ARRIVED,
+        "Nothing to send: see message {other}.",
+    ),
+    # ---------------------------------------------------------------- our own sending
+    Kind.NOT_SENT_YET: Words(
+        "Not sent yet: it goes out by itself in a moment.", Side.OURS, Sure.CERTAIN,
+        "Your message is about to be sent. Please wait a few minutes.",
+        "Wait a minute; this page follows by itself.",
+    ),
+    Kind.HELD_BACK: Words(
+        "Not sent yet, and it cannot be sent at the moment: {why}.", Side.OURS, Sure.CERTAIN,
+        "Your message has not been sent yet. We are sorry for the delay, and we are looking into it.",
+        "Tell an administrator: {fix}.",
+    ),
+    Kind.BEING_SENT: Words(
+        "It is being handed to {provider} now.", Side.OURS, Sure.CERTAIN,
+        "Your message is being sent. Please wait a few minutes.",
+        "Wait a minute; this page follows by itself.",
+    ),
+    Kind.SENT_OR_NOT: Words(
+        "We asked {provider} to send this and cannot tell whether it did.", Side.CANNOT_KNOW, Sure.CERTAIN,
+        "We are checking whether your message was sent. Please check your messages in the meantime.",
+        "Do not send it again: the person could get it twice. It is being checked; if that finds nothing, operations "
+        "can settle it.",
+    ),
+    Kind.NOT_SENT: Words(
+        "Nothing was sent: our request never reached {provider}.", Side.OURS, Sure.CERTAIN, _WE_LOOK,
+        "Send it again: nobody was charged, and nobody can get it twice.",
+    ),
+    Kind.NOT_SENT_BUT_HEARD_OF: Words(
+        "We had noted that nothing was sent, and yet {provider} reports about it.", Side.CANNOT_KNOW, Sure.CERTAIN,
+        _MAYBE, "Do not send it again before somebody has looked at the reports below.",
+    ),
+    Kind.NOT_TAKEN: Words(
+        "{provider} refused to take this, so it never went to the phone.", Side.PROVIDER, Sure.CERTAIN, _WE_LOOK,
+        "Read its reason, change what it objects to, or send it again through another account.",
+    ),
+    # ---------------------------------------------------------------- sent again since
+    Kind.AGAIN_SOON: Words(
+        "{first}; it is about to be sent again.", Side.OURS, Sure.CERTAIN,
+        "Your message has not reached you yet. We are sending it again; please wait a few minutes.",
+        "Wait: the new try goes out by itself.",
+    ),
+    Kind.AGAIN_ON_ITS_WAY: Words(
+        "{first}; it was sent again, and the new try is on its way.", Side.NETWORK, Sure.CERTAIN,
+        "Your message has not reached you yet, so we have sent it again. It is on its way.",
+        "Wait for {other}; do not send it once more.",
+    ),
+    Kind.AGAIN_SENT_OR_NOT: Words(
+        "{first}; it was sent again, and we cannot tell whether that went out.",
+        Side.CANNOT_KNOW, Sure.CERTAIN,
+        "We have tried to send your message again and are checking whether that worked. Please check your messages.",
+        "Do not send it once more: the person could get it twice. It is being checked.",
+    ),
+    # ---------------------------------------------------------------- on its way
+    Kind.NOT_DUE: Words(
+        "Not due yet: it is to be sent {until}.", Side.OURS, Sure.CERTAIN,
+        "Your message is to be sent {until}.", "Wait until then.",
+    ),
+    Kind.JUST_TOLD: Words(
+        "We have just been told about this one, and {provider} is being asked.", Side.CANNOT_KNOW, Sure.CERTAIN,
+        _ON_ITS_WAY, "Wait a minute; this page follows by itself.",
+    ),
+    Kind.TOO_EARLY: Words(
+        "Too early to worry: it was sent {age} ago.", Side.NETWORK, Sure.LIKELY,
+        "Your message was sent {age} ago and is on its way. It can take a few minutes.",
+        "Wait until {until}; this page follows by itself.",
+    ),
+    Kind.PARTS_COMING: Words(
+        "{arrived} of {parts} parts have reached the phone so far; the text is not complete.",
+        Side.NETWORK, Sure.LIKELY,
+        "Your message comes in {parts} parts, and they have not all reached your phone yet. Please wait a little.",
+        "Wait for the other parts; this page follows by itself.",
+    ),
+    Kind.PROVIDER_TRIES_AGAIN: Words(
+        "One try failed, and {provider} is trying again by itself.", Side.NETWORK, Sure.LIKELY,
+        "Your message could not be delivered at the first try. It is being tried again; please keep the phone on.",
+        "Wait for its report: sending now could make two texts of one.",
+    ),
+    Kind.TIME_RAN_OUT: Words(
+        "Its time ran out {span} ago, and nobody has said what became of it.", Side.CANNOT_KNOW, Sure.CERTAIN,
+        _MAYBE,
+        "Ask the person whether it came. We keep asking until {until}; then it counts as unknown.",
+    ),
+    Kind.CANNOT_ASK: Words(
+        "We cannot see what became of it: {why}.", Side.OURS, Sure.CERTAIN, _NO_CONFIRMATION,
+        "Tell an administrator: {fix}. The message itself may well have arrived.",
+    ),
+    Kind.NOBODY_ASKS: Words(
+        "We have not looked what became of it: our own worker is behind or has stopped.", Side.OURS, Sure.LIKELY,
+        _NO_CONFIRMATION, "Tell an administrator that checks have been due for {span}.",
+    ),
+    Kind.ODD_WORD: Words(
+        "{provider} said something about it that we do not understand.", Side.CANNOT_KNOW, Sure.CERTAIN,
+        _NO_CONFIRMATION, "Tell an administrator the word below: somebody has to find out what it means.",
+    ),
+    Kind.NOT_KNOWN_THERE: Words(
+        "{provider} says that it does not know this message.", Side.CANNOT_KNOW, Sure.GUESS, _NO_CONFIRMATION,
+        "Check that it was registered with the right id and account; if so, raise it with {provider}.",
+    ),
+    Kind.NO_REPORTS: Words(
+        "No reports arrive: {provider} has said nothing about other texts sent around that time either.",
+        Side.PROVIDER, Sure.LIKELY, _NO_CONFIRMATION,
+        "Tell operations: check that reports can reach us, and raise it with {provider}. The message itself may well "
+        "have arrived.",
+    ),
+    Kind.NOT_A_WORD: Words(
+        "{provider} has not said a word about it since it was sent.", Side.PROVIDER, Sure.GUESS, _NO_CONFIRMATION,
+        "Check now; if nothing comes, raise it with {provider}.",
+    ),
+    Kind.NOT_NAMED: Words(
+        "{provider} has not told us yet by which id it knows this message, so we cannot ask.",
+        Side.PROVIDER, Sure.CERTAIN, _NO_CONFIRMATION,
+        "Wait: its list is read until the message is found.",
+    ),
+    Kind.HELD_BY_PROVIDER: Words(
+        "It is stuck with {provider}: no network has it yet.", Side.PROVIDER, Sure.LIKELY, _DELAYED,
+        "{raise_it}; sending it again now could make two texts of one.",
+    ),
+    Kind.AT_GATEWAY: Words(
+        "{provider} has passed it on, and no network has confirmed that it has it.", Side.PROVIDER, Sure.GUESS,
+        _DELAYED, "{raise_it}; sending it again now could make two texts of one.",
+    ),
+    Kind.TROUBLE_OF_MANY: Words(
+        "Probably trouble {where}: most other texts sent around that time have not arrived either.",
+        Side.NETWORK, Sure.LIKELY,
+        "There seems to be a problem with messages to many phones at the moment, and yours is waiting too. Please keep "
+        "the phone on; it can still arrive.",
+        "Wait, and tell operations: it is not this phone. Sending again would hardly help now.",
+    ),
+    Kind.PHONE_OFF: Words(
+        "Probably the phone is off or has no signal; the network keeps trying.", Side.HANDSET, Sure.LIKELY,
+        "Your message is waiting for your phone. Please switch it on where it has signal; {hope}.",
+        "Ask the person to switch the phone on and check the signal. Otherwise wait until {until}.",
+    ),
+    Kind.STILL_TRYING: Words(
+        "A network has it and {tries}.", Side.CANNOT_KNOW, Sure.GUESS,
+        "Your message is on its way, and {hope}. Please make sure that the phone is on and has signal.",
+        "Ask the person whether the phone is on and has signal. Otherwise wait until {until}.",
+    ),
+    # ---------------------------------------------------------------- nobody knows
+    Kind.PROVIDER_UNSURE: Words(
+        "{provider} says that it does not know what became of it.", Side.CANNOT_KNOW, Sure.CERTAIN, _MAYBE,
+        "Ask the person whether it came. Only then send it again: it may have arrived. A later report still counts.",
+    ),
+    Kind.NO_REPORT: Words(
+        "No report came in time, so we cannot tell whether it arrived.", Side.CANNOT_KNOW, Sure.CERTAIN, _MAYBE,
+        "Ask the person whether it came. Only then send it again: it may have arrived. A later report still counts.",
+    ),
+    # ---------------------------------------------------------------- it did not arrive
+    Kind.PHONE_WAS_OFF: Words(
+        "Not received: the phone was off or out of reach until the time for it ran out.", Side.HANDSET, Sure.LIKELY,
+        _NOT_ARRIVED + "The phone was off or had no signal for too long. Please switch it on, and we can send the "
+        "message again.",
+        "Send it again once the person says that the phone is on.",
+    ),
+    Kind.LOST_WITH_MANY: Words(
+        "Not received, like most other texts sent around that time: probably trouble {where}, not this phone.",
+        Side.NETWORK, Sure.LIKELY,
+        _NOT_ARRIVED + "There was a problem with messages to many phones at that time. We are sorry; we can send it "
+        "again.",
+        "Tell operations. Send it again once others arrive.",
+    ),
+    Kind.TOO_LITTLE_TIME: Words(
+        "Not received: it was given only {span}, and the phone was not reached in that time.", Side.OURS, Sure.LIKELY,
+        _NOT_ARRIVED + "The phone was not in reach at that moment. We can send the message again.",
+        "Send it again, with more time allowed, once the phone is on.",
+    ),
+    Kind.BAD_NUMBER: Words(
+        "Not received: the network says that this number is wrong, out of use, or cannot get texts.",
+        Side.HANDSET, Sure.LIKELY,
+        _NOT_ARRIVED + "Please check that the number is right and can get text messages.",
+        "Check the number with the person; sending to the same number again will hardly help.",
+    ),
+    Kind.GOOD_NUMBER_REFUSED: Words(
+        "Reported as a wrong or dead number, yet another text reached it {ago}: probably the number is right.",
+        Side.NETWORK, Sure.LIKELY,
+        _NOT_ARRIVED + "We are sorry; your number looks right to us, and we are looking into it.",
+        "Send it again, through another account if there is one, and raise it with {provider}.",
+    ),
+    Kind.REFUSED: Words(
+        "Not received: {provider} or a network refused it, for example because of its sender or its words.",
+        Side.PROVIDER, Sure.LIKELY,
+        _NOT_ARRIVED + "It was refused on the way. We are sorry, and we are looking into it.",
+        "The same text would be refused again: change the sender or the words, or raise it with {provider}.",
+    ),
+    Kind.REFUSED_WITH_MANY: Words(
+        "Not received: it was refused, like most other texts sent around that time.", Side.OURS, Sure.GUESS,
+        _NOT_ARRIVED + "It was refused on the way, like others at that time. We are sorry, and we are looking into it.",
+        "Tell operations to check what this account may send, and as which sender; sending again will hardly help.",
+    ),
+    Kind.STOPPED: Words(
+        "Not received: it was deleted or stopped at {provider} before it went to the phone number.",
+        Side.PROVIDER, Sure.CERTAIN,
+        _NOT_ARRIVED + "It was stopped before it was sent to you.",
+        "Find out who stopped it and why; then it can be sent again.",
+    ),
+    Kind.MAY_BE_TRIED_AGAIN: Words(
+        "It failed, but {provider} may still try again by itself.", Side.PROVIDER, Sure.LIKELY,
+        "Your message could not be delivered at the first try, and may be tried again. Please keep the phone on.",
+        "Wait until {until}: sending now could make two texts of one.",
+    ),
+    Kind.FAILED: Words(
+        "Not received: {provider} says that it failed{reason}.", Side.CANNOT_KNOW, Sure.CERTAIN,
+        _NOT_ARRIVED + "We are sorry; we do not know why, and we can send it again.",
+        "Send it again; if that fails too, raise it with {provider}.",
+    ),
+}  # fmt: skip
