@@ -62,6 +62,7 @@ class Situation:
     final_at: datetime | None = None
     sent_at: datetime | None = None  # the first send
     valid_until: datetime | None = None  # of the text that is to be sent
+    channel: str = ""  # of a cascade, by which the provider is trying again
     held_by: str = ""  # the state of the retry that holds the slot: open, sending, outcome_unknown
     retries: int = 0
     not_sent_but_reported: bool = False
@@ -112,7 +113,8 @@ def _held(s: Situation) -> Refusal | None:
 
 def _state(s: Situation) -> Refusal | None:
     if s.status is Status.RETRYING:
-        return Refusal("provider_retrying", "The provider is trying again by itself.")
+        by = f", by {s.channel}" if s.channel else ""
+        return Refusal("provider_retrying", f"The provider is trying again by itself{by}; wait for its report.")
     if BUCKET[s.status] is Bucket.PENDING:
         return Refusal("pending", "It is still on its way; wait for the provider's report.")
     if s.status is Status.UNKNOWN and not s.ops:

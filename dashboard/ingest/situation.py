@@ -17,8 +17,7 @@ from django.db.models import Case as Choice, Count, DecimalField, F, Q, Sum, Val
 from dashboard.domain import retries as rules
 from dashboard.domain.failures import Complaint, Failure, classified
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING, reached_the_wire
-from dashboard.domain.phone import main_country
-from dashboard.domain.prices import Price, usual
+from dashboard.domain.prices import Price, calling_code, usual
 from dashboard.domain.retries import Doubts, Refusal, Situation, Through
 from dashboard.domain.segments import segments
 from dashboard.domain.texts import is_one_time_code, same
@@ -62,6 +61,7 @@ class Case:
     wish: Wish = AS_IT_WAS
     retries: list[Retry] = field(default_factory=list)
     complaints: list[tuple[int, Complaint]] = field(default_factory=list)  # (message, what was said)
+    channel: str = ""  # of a cascade, by which the provider goes on
     twin: Twin | None = None
     price: Price | None = None
     situation: Situation = field(init=False)
@@ -160,6 +160,7 @@ def cases(
             final_at=case.original.final_at,
             sent_at=case.root.sent_at,
             valid_until=None if case.is_new_text else case.root.valid_until,
+            channel=case.channel,
             held_by=next((retry.state for retry in case.retries if retry.state in Retry.HOLDING), ""),
             retries=sum(retry.state in TRIED and not retry.is_first for retry in case.retries),
             not_sent_but_reported=any(m.not_sent and m.reported for m in case.tree),
@@ -198,12 +199,18 @@ def _trees(root_pks: Collection[int], *, lock: bool) -> dict[int, list[Message]]
 
 
 def _hear(found: dict[int, Case]) -> None:
-    """The negative things that providers said about the tries."""
+    """The negative things that providers said about the tries, each under the event that names its line on the page."""
     root_of = {message.pk: pk for pk, case in found.items() for message in case.tree}
-    said = Event.objects.filter(message__in=root_of, by_provider=True, status__in=_NEGATIVE).order_by("pk")
-    for event in said.only("message_id", "status", "word", "detail", "attempt"):
-        complaint = Complaint(Status(event.status or ""), event.word, event.detail, event.attempt, event.pk)
-        found[root_of[event.message_id]].complaints.append((event.message_id, complaint))
+    said = Event.objects.filter(message__in=root_of, by_provider=True, status__in=[*_NEGATIVE, Status.RETRYING.value])
+    line_of: dict[tuple[int, int, str, str], int] = {}
+    for event in said.only("message_id", "status", "word", "detail", "attempt", "part").order_by("pk"):
+        case = found[root_of[event.message_id]]
+        line = line_of.setdefault((event.message_id, event.attempt, event.part, event.word.lower()), event.pk)
+        if event.status != Status.RETRYING:
+            complaint = Complaint(Status(event.status or ""), event.word, event.detail, event.attempt, line)
+            case.complaints.append((event.message_id, complaint))
+        elif event.message_id == case.original.pk:
+            case.channel = event.part
 
 
 def _find_twins(everyone: Collection[Case], now: datetime) -> None:
@@ -297,10 +304,9 @@ def _quote(everyone: Collection[Case]) -> None:
         if case.price is None and case.root.recipient.digits:
             to_ask[case.account.pk].append(case)
     for account, asking in to_ask.items():
-        per_part = usual_prices(account)
+        per_part = _usual_prices(account)
         for case in asking:
-            each = per_part.get(main_country(case.root.recipient.digits))
-            case.price = each.times(case.parts_of(case.text) or 1, 1) if each else None
+            case.price = _usual_price(case, per_part)
 
 
 def _own_price(case: Case) -> Price | None:
@@ -315,13 +321,23 @@ def _own_price(case: Case) -> Price | None:
     return price.times(parts, before) if parts and before else None
 
 
-def usual_prices(account: int) -> dict[str, Price]:
-    """What one part usually costs through this account, by country."""
+def quoted_through(case: Case, account: Account) -> Price | None:
+    """What the text of this case would usually cost through another account."""
+    return _usual_price(case, _usual_prices(account.pk))
+
+
+def _usual_price(case: Case, per_part: dict[str, Price]) -> Price | None:
+    each = per_part.get(calling_code(case.root.recipient.digits))
+    return each.times(case.parts_of(case.text) or 1, 1) if each else None
+
+
+def _usual_prices(account: int) -> dict[str, Price]:
+    """What one part usually costs through this account, by calling code."""
     newest = Message.objects.filter(account=account, effective=Status.DELIVERED.value).order_by("-pk")
     told = newest.values_list("cost", "currency", "parts", "recipient__digits")[:MOST_PRICES]
     paid: dict[str, list[tuple[Decimal, str, int]]] = defaultdict(list)
     for cost, currency, parts, digits in told:
         if cost and digits:
-            paid[main_country(digits)].append((cost, currency, parts or 1))
-    found = {country: usual(prices) for country, prices in paid.items() if country}
-    return {country: price for country, price in found.items() if price is not None}
+            paid[calling_code(digits)].append((cost, currency, parts or 1))
+    found = {code: usual(prices) for code, prices in paid.items() if code}
+    return {code: price for code, price in found.items() if price is not None}
