@@ -34,7 +34,7 @@ def prune(days: int, numbers_days: int, now: datetime) -> Pruned:
     """Forget what is old enough: `days` for bodies, texts and orphans, `numbers_days` for numbers.
 
     Small transactions, so that nothing waits for it; killed half way, the next run goes on. A number without its
-    digits is still found by the whole number.
+    digits is still found by the whole number, and so is that the person asked not to be texted.
     """
     before, numbers_before = now - timedelta(days=days), now - timedelta(days=numbers_days)
     why = f"retention: {days} days"
@@ -89,6 +89,7 @@ class Erased:
     """What the receipt tells. It never holds the number."""
 
     recipient: str
+    was_opted_out: bool = False
     messages: int = 0
     bodies: int = 0
 
@@ -97,13 +98,15 @@ def erase(digits: str) -> Erased | None:
     """Forget a number for good: afterwards not even the whole number finds it. None if it was not known.
 
     The messages stay as counted facts without a person: their texts, the conversations about them and every place
-    where the number itself was written are emptied.
+    where the number itself was written are emptied. That the person asked not to be texted stays on the nameless row,
+    and is no help: if somebody gives us the number again it is a new one. To remember whom to leave alone is to
+    remember them, so the receipt says it (`was_opted_out`), and whoever sends has to keep that list.
     """
     recipient = Recipient.objects.filter(hmac=phone_hmac(digits)).first()
     if recipient is None:
         return None
     now = timezone.now()
-    erased = Erased(recipient=recipient.pk)
+    erased = Erased(recipient=recipient.pk, was_opted_out=recipient.opted_out_at is not None)
     why = "erased on request"
     about = Evidence.objects.filter(body__isnull=False, message__recipient=recipient)
     erased.bodies = empty_bodies(about, why, now)
@@ -114,7 +117,7 @@ def erase(digits: str) -> Erased | None:
         erased.bodies += empty_bodies(part, why, now)
     messages = Message.objects.filter(recipient=recipient)
     erased.messages = _in_chunks(messages, lambda pks: _scrub(pks, digits))
-    Recipient.objects.filter(pk=recipient.pk).update(digits="", reversed="", hmac=None)
+    Recipient.objects.filter(pk=recipient.pk).update(digits="", reversed="", hmac=None, opted_out_why="")
     return erased
 
 

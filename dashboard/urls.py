@@ -50,6 +50,8 @@ urlpatterns = [
     # support
     path("find/", find.find, name="find"),
     path("recipients/<slug:pk>/", recipients.recipient, name="recipient"),
+    path("recipients/<slug:pk>/opt-out/", recipients.opt_out, name="recipient-opt-out"),
+    path("recipients/<slug:pk>/opt-out/lift/", recipients.lift_opt_out, name="recipient-opt-out-lift"),
     path("messages/<int:pk>/", messages_one.message, name="message"),
     path("messages/<int:pk>/check/", messages_one.check, name="message-check"),
     path("messages/<int:pk>/retry/", retries.retry, name="message-retry"),

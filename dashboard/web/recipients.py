@@ -1,21 +1,30 @@
-"""One phone number: everything that was sent to it, newest first."""
+"""One phone number: everything that was sent to it, newest first, and whether the person wants to be texted at all."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 
+from django import forms
+from django.contrib import messages as notes
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _, gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.domain import phone
 from dashboard.domain.lifecycle import FINALS
 from dashboard.keyset import BadCursor, window
+from dashboard.logs import masked
 from dashboard.models import Message, Recipient
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.find import remember
+from dashboard.web.forms import Form
 from dashboard.web.parts import hide_digits, page_or_partial, sees_all, user_of
+from dashboard.web.trail import note
 from providers.base import Status
 
 PAGE = 50
@@ -35,10 +44,27 @@ class Row:
         return Status(self.message.status) in FINALS
 
 
+class ReasonForm(Form):
+    """Why the person is not to be texted any more, or is again."""
+
+    reason = forms.CharField(
+        max_length=500, label=gettext_lazy("Why?"),
+        help_text=gettext_lazy("It is kept with your name. Phone numbers in it are hidden."),
+        error_messages={"required": gettext_lazy("Say why.")},
+    )  # fmt: skip
+
+    def clean_reason(self) -> str:
+        return masked(self.cleaned_data["reason"])  # the audit names no number and forgets nothing
+
+
 @roles(*EVERYBODY)
 @require_safe
 def recipient(request: HttpRequest, pk: str) -> HttpResponse:
-    found = get_object_or_404(Recipient, pk=pk)
+    return _page(request, get_object_or_404(Recipient, pk=pk), ReasonForm())
+
+
+def _page(request: HttpRequest, found: Recipient, form: ReasonForm) -> HttpResponse:
+    user = user_of(request)
     mine = Message.objects.filter(recipient=found)
     roots = mine.filter(root=None).select_related("account", "batch")
     try:
@@ -50,10 +76,14 @@ def recipient(request: HttpRequest, pk: str) -> HttpResponse:
         "recipient": found,
         "country": phone.country(found.digits) if found.digits else "",
         "window": shown,
-        "rows": _rows(shown.items, full=sees_all(user_of(request))),
+        "rows": _rows(shown.items, full=sees_all(user)),
         "arrived": mine.filter(status=Status.DELIVERED.value).order_by("-pk").first(),
+        "form": form,
+        "may_opt_out": bool(user.roles & {"support", "ops"}),
+        "may_lift": user.ops,
     }
-    return render(request, page_or_partial(request, "recipient.html", "rows"), context)
+    template = page_or_partial(request, "recipient.html", "rows")
+    return render(request, template, context, status=422 if form.errors else 200)
 
 
 def _rows(roots: list[Message], *, full: bool) -> list[Row]:
@@ -66,3 +96,36 @@ def _rows(roots: list[Message], *, full: bool) -> list[Row]:
 def _beginning(text: str, *, full: bool) -> str:
     short = text[:SHOWN_OF_TEXT] + ("…" if len(text) > SHOWN_OF_TEXT else "")
     return short if full else hide_digits(short)
+
+
+# ------------------------------------------------------------------------------ not to be texted any more
+
+
+@roles("support", "ops")
+@require_POST
+def opt_out(request: HttpRequest, pk: str) -> HttpResponse:
+    """The person asked not to be texted: nothing goes to them from here, and what is not on the wire yet is dropped."""
+    said = _("Noted. Nothing is sent to this person from here any more. Whoever else texts them must be told as well.")
+    return _mark(request, pk, "opted out", timezone.now(), said)
+
+
+@roles("ops")
+@require_POST
+def lift_opt_out(request: HttpRequest, pk: str) -> HttpResponse:
+    return _mark(request, pk, "opt-out lifted", None, _("Lifted. This person may be texted again."))
+
+
+def _mark(request: HttpRequest, pk: str, action: str, at: datetime | None, said: str) -> HttpResponse:
+    found, form = get_object_or_404(Recipient, pk=pk), ReasonForm(request.POST)
+    if not form.is_valid():
+        return _page(request, found, form)
+    why, by = form.cleaned_data["reason"], user_of(request).get_username()
+    mark = {"opted_out_by": by, "opted_out_why": why} if at else {"opted_out_by": "", "opted_out_why": ""}
+    with transaction.atomic():
+        still = Recipient.objects.filter(pk=pk, opted_out_at__isnull=at is not None)
+        if still.update(opted_out_at=at, **mark):
+            note(request, action, f"recipient {pk}", reason=why)
+            notes.success(request, said)
+        else:
+            notes.info(request, _("That was done already; nothing has changed."))
+    return redirect("recipient", pk=pk)

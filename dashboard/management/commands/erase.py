@@ -38,3 +38,8 @@ class Command(OurCommand):
             f"Erased at {timezone.now():%Y-%m-%dT%H:%M:%SZ}: recipient {erased.recipient}, the texts of "
             f"{erased.messages} messages, {erased.bodies} conversations."
         )
+        if erased.was_opted_out:
+            self.stdout.write(
+                "This person had asked not to be texted. That is forgotten with the number: if it is given to us again, "
+                "nobody here knows. Keep it on the list of whoever sends."
+            )
