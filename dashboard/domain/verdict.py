@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dashboard.domain import verdict_sending as sending, verdict_undelivered as undelivered
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
-from dashboard.domain.verdict_facts import Clause, Facts, lasting
+from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
 from dashboard.domain.verdict_sending import Finding
 from dashboard.domain.verdict_words import WORDS, Kind, Side, Sure
 from providers.base import Status
@@ -70,7 +70,9 @@ def _odd_word(facts: Facts, kind: Kind) -> Clause | None:
     note = facts.noted("unmapped")
     if note is None or kind is Kind.ODD_WORD:
         return None
-    return Clause(f"{facts.line.provider} also said “{note.word}”, a word we do not know.", f"event-{note.event_id}")
+    return Clause(
+        f"{facts.line.provider} also said {quote(note.word)}, a word we do not know.", f"event-{note.event_id}"
+    )
 
 
 def _other_tries(facts: Facts) -> Clause | None:

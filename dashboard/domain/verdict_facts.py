@@ -215,8 +215,9 @@ class Facts:
             return Clause(_noted_by_us(entry, at), anchor)
         theirs = entry.occurred_at is not None and entry.zone == "stated"
         part = f" about part {entry.part}" if entry.part and entry.status else ""
-        text = f"{self.line.provider} reported “{entry.word}”{part} {at}, by {'its own' if theirs else 'our'} clock."
-        return Clause(f"{text} Its reason: “{entry.detail}”" if entry.detail else text, anchor)
+        said = f"{self.line.provider} reported {quote(entry.word)}{part}"
+        text = f"{said} {at}, by {'its own' if theirs else 'our'} clock."
+        return Clause(f"{text} Its reason: {quote(entry.detail)}" if entry.detail else text, anchor)
 
     @property
     def sent(self) -> Clause:
@@ -265,10 +266,15 @@ class Facts:
         return Clause(f"The last {self.life.failed_since} other texts to this number did not arrive.", "recipient")
 
 
+def quote(text: str) -> str:
+    """Somebody else's words. In another script they may run the other way; they must not turn ours around."""
+    return f"“{text}”" if text.isascii() else f"“\u2068{text}\u2069”"
+
+
 def _noted_by_us(entry: TimelineEntry, at: str) -> str:
     match entry.status:
         case Status.CREATED:
-            return f"Sending it was asked for {at}: “{entry.detail}”."
+            return f"Sending it was asked for {at}: {quote(entry.detail)}."
         case Status.SENDING:
             return f"We began to hand it over {at}."
         case Status.QUEUED:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.timeline import TimelineEntry
-from dashboard.domain.verdict_facts import Clause, Facts, lasting
+from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
 from dashboard.domain.verdict_words import Kind, Side, Sure
 from providers.base import Status
 
@@ -109,7 +109,7 @@ def in_parts(facts: Facts) -> Finding | None:
         return None
     lost = any(status in NEGATIVE_FINALS for status in told.values())
     stands = [facts.quoted(entry) for entry in facts.said if entry.part and entry.status is told[entry.part]]
-    stands.append(Clause(f"The text has {total} parts.", "fact-parts"))
+    stands.append(Clause(f"The text has {total} parts.", "fact-parts") if facts.parts else None)
     fill = {"arrived": str(there), "parts": str(total)}
     if not lost and facts.age < late_after(facts):
         return Finding(Kind.PARTS_COMING, stands, fill)
@@ -157,7 +157,7 @@ def _held_back(facts: Facts, own: Clause | None) -> Finding | None:
         return Finding(Kind.HELD_BACK, [own, troubled(facts)], {"why": why, "fix": fix}, side)
     if facts.line.no_sends:
         side, why, fix = _filled(facts, TROUBLES["balance"])
-        clause = Clause(f"{facts.line.provider} said: “{facts.line.no_sends}”", "fact-account")
+        clause = Clause(f"{facts.line.provider} said: {quote(facts.line.no_sends)}", "fact-account")
         return Finding(Kind.HELD_BACK, [own, clause], {"why": why, "fix": fix}, side)
     waits = facts.now - facts.created_at
     if waits < UNTAKEN:
@@ -188,7 +188,7 @@ def troubled(facts: Facts) -> Clause | None:
     if found is None:
         return None
     why = found[1][:1].upper() + found[1][1:]
-    said = f" It said: “{facts.line.complaint}”" if facts.line.trouble and facts.line.complaint else ""
+    said = f" It said: {quote(facts.line.complaint)}" if facts.line.trouble and facts.line.complaint else ""
     until = f"; asked again {facts.clock(facts.line.until)}" if facts.line.trouble and facts.line.until else ""
     return Clause(f"{why}{until}.{said}", "fact-account")
 
@@ -219,6 +219,9 @@ def under_way(facts: Facts) -> Finding | None:
         named, its = Clause("Somebody asked to have it sent again.", "again"), _HELD[facts.held]
     else:
         return None
-    first = "This try did not arrive" if facts.status in NEGATIVE_FINALS else "We cannot tell whether this try arrived"
-    fill = {"first": first, "other": f"message {other.pk}" if other else "the new try"}
+    if facts.status in NEGATIVE_FINALS:
+        first, told = "This try did not arrive", "Your message has not reached you yet"
+    else:
+        first, told = "We cannot tell whether this try arrived", "We could not tell whether your message reached you"
+    fill = {"first": first, "told": told, "other": f"message {other.pk}" if other else "the new try"}
     return Finding(_AGAIN.get(its, Kind.AGAIN_ON_ITS_WAY), [facts.quoted(facts.deciding), named], fill)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
-from dashboard.domain.verdict_facts import Clause, Facts, lasting
+from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
 from dashboard.domain.verdict_sending import Finding, in_parts, late_after, trouble, troubled
 from dashboard.domain.verdict_words import Kind, Side, Sure
 from providers.base import Status
 
 BEHIND = timedelta(minutes=10)  # a check may be due this long before our worker is to blame
 JUST_NOW = timedelta(minutes=2)
+A_FEW_MINUTES = timedelta(minutes=10)
 LITTLE_TIME = timedelta(minutes=10)
 REACHED_LATELY = timedelta(days=30)
 
@@ -29,7 +30,7 @@ def waiting(facts: Facts) -> Finding | None:
         return partly
     if facts.status is Status.RETRYING:
         return Finding(Kind.PROVIDER_TRIES_AGAIN, [facts.quoted(facts.deciding), _before_that(facts)])
-    for rule in (_fresh, _over, _blind, _mute, _held):
+    for rule in (_just_told, _over, _fresh, _blind, _mute, _held):
         if found := rule(facts):
             return found
     return _with_the_network(facts)
@@ -39,15 +40,23 @@ def _before_that(facts: Facts) -> Clause | None:
     return facts.quoted(facts.telling(*NEGATIVE_FINALS))
 
 
+def _just_told(facts: Facts) -> Finding | None:
+    """An old send that nobody has been asked about yet."""
+    if facts.heard_of or facts.asked_at or facts.now - facts.created_at >= JUST_NOW or facts.age < facts.patience:
+        return None
+    return Finding(Kind.JUST_TOLD, [facts.sent, facts.quoted(facts.own_words)])
+
+
 def _fresh(facts: Facts) -> Finding | None:
-    told_now = facts.now - facts.created_at < JUST_NOW
-    if facts.age < facts.patience:
-        until = facts.by_then(facts.sent_at + facts.patience)
-        word = facts.quoted(facts.deciding) if facts.heard_of else None
-        return Finding(Kind.TOO_EARLY, [facts.sent, word, facts.as_usual], {"age": lasting(facts.age), "until": until})
-    if told_now and not facts.heard_of and facts.asked_at is None:
-        return Finding(Kind.JUST_TOLD, [facts.sent, facts.quoted(facts.own_words)])
-    return None
+    if facts.age >= facts.patience:
+        return None
+    word = facts.quoted(facts.deciding) if facts.heard_of else None
+    fill = {
+        "age": lasting(facts.age),
+        "until": facts.by_then(facts.sent_at + facts.patience),
+        "takes": "a few minutes" if facts.patience <= A_FEW_MINUTES else f"up to {lasting(facts.patience)}",
+    }
+    return Finding(Kind.TOO_EARLY, [facts.sent, word, facts.as_usual], fill)
 
 
 def _over(facts: Facts) -> Finding | None:
@@ -202,5 +211,7 @@ def _failed(facts: Facts, word: Clause | None) -> Finding:
     if _with_many(facts):
         return _many(facts, Kind.LOST_WITH_MANY, [word, facts.beside])
     if report and report.detail:
-        return Finding(Kind.FAILED, [word, facts.beside], {"reason": f": “{report.detail.rstrip('.')}”"}, Side.PROVIDER)
+        return Finding(
+            Kind.FAILED, [word, facts.beside], {"reason": f": {quote(report.detail.rstrip('.'))}"}, Side.PROVIDER
+        )
     return Finding(Kind.FAILED, [word, facts.beside], {"reason": ", and gives no clearer reason"})

@@ -194,12 +194,12 @@ WORDS: dict[Kind, Words] = {
     # ---------------------------------------------------------------- sent again since
     Kind.AGAIN_SOON: Words(
         "{first}; it is about to be sent again.", Side.OURS, Sure.CERTAIN,
-        "Your message has not reached you yet. We are sending it again; please wait a few minutes.",
+        "{told}. We are sending it again; please wait a few minutes.",
         "Wait: the new try goes out by itself.",
     ),
     Kind.AGAIN_ON_ITS_WAY: Words(
         "{first}; it was sent again, and the new try is on its way.", Side.NETWORK, Sure.CERTAIN,
-        "Your message has not reached you yet, so we have sent it again. It is on its way.",
+        "{told}, so we have sent it again. It is on its way.",
         "Wait for {other}; do not send it once more.",
     ),
     Kind.AGAIN_SENT_OR_NOT: Words(
@@ -219,7 +219,7 @@ WORDS: dict[Kind, Words] = {
     ),
     Kind.TOO_EARLY: Words(
         "Too early to worry: it was sent {age} ago.", Side.NETWORK, Sure.LIKELY,
-        "Your message was sent {age} ago and is on its way. It can take a few minutes.",
+        "Your message was sent {age} ago and is on its way. It can take {takes}.",
         "Wait until {until}; this page follows by itself.",
     ),
     Kind.PARTS_COMING: Words(
@@ -271,11 +271,11 @@ WORDS: dict[Kind, Words] = {
     ),
     Kind.HELD_BY_PROVIDER: Words(
         "It is stuck with {provider}: no network has it yet.", Side.PROVIDER, Sure.LIKELY, _DELAYED,
-        "{raise_it}; sending it again now could make two texts of one.",
+        "{raise_it}. Sending it again now could make two texts of one.",
     ),
     Kind.AT_GATEWAY: Words(
         "{provider} has passed it on, and no network has confirmed that it has it.", Side.PROVIDER, Sure.GUESS,
-        _DELAYED, "{raise_it}; sending it again now could make two texts of one.",
+        _DELAYED, "{raise_it}. Sending it again now could make two texts of one.",
     ),
     Kind.TROUBLE_OF_MANY: Words(
         "Probably trouble {where}: most other texts sent around that time have not arrived either.",

@@ -201,8 +201,9 @@ CASES = [
     case("expired, and the new try is on its way", Kind.AGAIN_ON_ITS_WAY, "network", "certain", "event-1 message-9",
          "message 9", "sent it again", S.EXPIRED, [says(MINUTE, S.EXPIRED)], tries=[Try(pk=9, status=S.SENT)]),
     case("unknown, and the new try is on its way", Kind.AGAIN_ON_ITS_WAY, "network", "certain", "event-1 message-9",
-         "message 9", "sent it again", S.UNKNOWN, [ours(73 * HOUR, S.UNKNOWN, "deadline", "No report came.")],
-         tries=[Try(pk=9, status=S.QUEUED)], age=80 * HOUR),
+         "message 9", "could not tell whether your message reached you, so we have sent it again", S.UNKNOWN,
+         [ours(73 * HOUR, S.UNKNOWN, "deadline", "No report came.")], age=80 * HOUR,
+         tries=[Try(pk=9, status=S.QUEUED)]),
     case("failed, and nobody knows of the new try", Kind.AGAIN_SENT_OR_NOT, "cannot_know", "certain",
          "event-1 message-9", "Do not send it once more", "check your messages", S.FAILED, [says(MINUTE, S.FAILED)],
          tries=[Try(pk=9, status=S.OUTCOME_UNKNOWN)]),
@@ -221,7 +222,7 @@ CASES = [
          "Wait until 12:02 EAT",
          "sent 10 seconds ago", S.SENT, [TOLD, EN_ROUTE], age=10 * SECOND, usual=QUICK),
     case("two hours are nothing on a slow road", Kind.TOO_EARLY, "network", "likely", "fact-sent event-1 figure-usual",
-         "Wait until 15:00 EAT", "sent 2 hours ago", S.SENT, [EN_ROUTE], age=2 * HOUR, usual=SLOW),
+         "Wait until 15:00 EAT", "It can take up to 3 hours", S.SENT, [EN_ROUTE], age=2 * HOUR, usual=SLOW),
     case("accepted, an hour ago", Kind.HELD_BY_PROVIDER, "provider", "likely",
          "event-2 fact-sent figure-usual figure-neighbours",
          "Raise it with BSG", "delayed", S.QUEUED, [TOLD, TAKEN], usual=QUICK, neighbours=WELL),
@@ -266,6 +267,9 @@ CASES = [
     case("its time is over and nothing was ever said", Kind.TIME_RAN_OUT, "cannot_know", "certain",
          "fact-valid-until story", "until 13:00 EAT on Saturday", "cannot tell", S.QUEUED, [TOLD], age=5 * HOUR,
          valid_until=SENT + HOUR, deadline=SENT + 25 * HOUR),
+    case("its minute is over before anybody would worry", Kind.TIME_RAN_OUT, "cannot_know", "certain",
+         "fact-valid-until event-1", "Ask the person", "cannot tell", S.SENT, [EN_ROUTE], age=90 * SECOND,
+         valid_until=SENT + MINUTE),
     case("our key is refused", Kind.CANNOT_ASK, "ours", "certain", "fact-account fact-sent story", "new credentials",
          "no confirmation yet", S.QUEUED, [TOLD],
          line=replace(LINE, trouble="credentials", complaint="Invalid key.", until=SENT + 2 * HOUR)),
@@ -394,7 +398,7 @@ def test_there_are_enough_cases_and_every_verdict_has_one() -> None:
 def test_the_customers_words_are_filled_with_nothing_of_the_trade() -> None:
     for words in WORDS.values():
         assert {name for _, name, _, _ in Formatter().parse(words.customer)} <= {
-            None, "at", "age", "until", "parts", "channel", "hope"
+            None, "at", "age", "until", "parts", "channel", "hope", "takes", "told"
         }  # fmt: skip
 
 
@@ -497,6 +501,12 @@ def test_a_span_is_said_in_one_unit(delta: timedelta, words: str) -> None:
 )  # fmt: skip
 def test_a_time_has_its_zone_and_its_day_where_it_is_not_today(after: timedelta, words: str) -> None:
     assert clock(SENT + after, SENT, NAIROBI) == words
+
+
+def test_words_in_another_script_cannot_turn_the_sentence_around() -> None:
+    found = verdict(case("", Kind.FAILED, "", "", "", "", "", S.FAILED, [says(MINUTE, S.FAILED, detail="رُفض")]).facts())
+    assert "“\u2068رُفض\u2069”." in found.sentence
+    assert "\u2068" not in found.customer
 
 
 def test_a_zone_without_letters_is_named_by_its_distance() -> None:
