@@ -37,7 +37,7 @@ def _more(facts: Facts, now: datetime) -> Iterator[Reason]:
         yield Reason("The report was not signed, and asking has not confirmed it yet.", event=facts.cause.event)
     alike = facts.alike
     if len(alike) >= SAME_AGAIN:
-        yield Reason(f"{len(alike)} tries ended in the same way; the last before was this one.", message=alike[-2])
+        yield Reason(f"{len(alike)} tries ended in the same way, also the one before.", message=alike[-2])
     if facts.seen is not None:
         text = f"A text through {facts.seen.account} reached this number {ago(facts.seen.at, now)}."
         yield Reason(text, message=facts.seen.message)
