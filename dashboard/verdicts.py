@@ -30,7 +30,7 @@ _NEGATIVE = {status.value for status in NEGATIVE_FINALS}
 def facts_of(
     message: Message, story: Sequence[TimelineEntry], tries: Iterable[Message], retries: Iterable[Retry], now: datetime
 ) -> Facts:
-    """`message` with its account; `tries` are all messages of the same root, `retries` all wishes to send it again."""
+    """`message` with its account and recipient; `tries` are all messages of the same root, itself among them."""
     usual = usual_of(message)
     return Facts(
         now=now,
@@ -59,6 +59,7 @@ def facts_of(
         tries=[Try(pk=m.pk, status=Status(m.status), not_sent=m.not_sent) for m in tries if m.pk != message.pk],
         held=_held(message, retries, now),
         life=life_of(message),
+        opted_out=message.recipient.opted_out_at is not None,
     )
 
 

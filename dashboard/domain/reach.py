@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import takewhile
 from statistics import median
 
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
-from dashboard.domain.verdict import Verdict
+from dashboard.domain.verdict import NO_MORE, Verdict
 from dashboard.domain.verdict_facts import Clause, clock, lasting
 from dashboard.domain.verdict_words import Side, Sure
 from providers.base import Status
@@ -42,12 +42,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known about a number: its messages, newest first, and whether the person asked for no more."""
+    """What is known about a number: its messages, newest first, and whether the person asked not to be texted."""
 
     sent: Sequence[Sent]
     now: datetime
     zone: tzinfo
-    opted_out_at: datetime | None = None
+    opted_out: bool = False
 
     @property
     def texts(self) -> list[Sent]:
@@ -88,27 +88,18 @@ def _telling(tries: Sequence[Sent]) -> Sent:
 def reach(record: Record) -> Verdict | None:
     """The verdict over a number; None if no message to it is kept."""
     texts = record.texts
-    if record.opted_out_at is not None:
-        return _opted_out(record, record.opted_out_at)
     if not texts:
         return None
+    found = _found(record, texts)
+    return replace(found, now=NO_MORE) if record.opted_out and found.kind != "arrived" else found
+
+
+def _found(record: Record, texts: Sequence[Sent]) -> Verdict:
     if texts[0].status in NEGATIVE_FINALS:
         return _not_arrived(record, texts)
     if texts[0].status in PENDING:
         return _on_its_way(record, texts[0])
     return _unknown(record, texts[0]) if texts[0].status is Status.UNKNOWN else _arrived(record, texts[0])
-
-
-def _opted_out(record: Record, since: datetime) -> Verdict:
-    return Verdict(
-        kind="opted_out",
-        sentence="This person asked not to be texted.",
-        because=(Clause(f"That was noted {record.clock(since)}.", "number"), *_proof(record)),
-        side=Side.OURS,
-        sure=Sure.CERTAIN,
-        customer="You asked us not to send you text messages. Tell us if you would like to get them again.",
-        now="Nothing is sent to this number from here. If the person wants texts again, tell an administrator.",
-    )
 
 
 def _arrived(record: Record, last: Sent) -> Verdict:

@@ -13,7 +13,7 @@ from dashboard.domain import verdict_sending as sending, verdict_undelivered as 
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
 from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
 from dashboard.domain.verdict_sending import Finding
-from dashboard.domain.verdict_words import WORDS, Kind, Side, Sure
+from dashboard.domain.verdict_words import SEND_AGAIN, WE_CAN_SEND_AGAIN, WORDS, Kind, Side, Sure
 from providers.base import Status
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
@@ -25,6 +25,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     undelivered.unknown,
     undelivered.failed,
 )
+NO_MORE = "Send nothing more: this person asked not to be texted."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +45,15 @@ def verdict(facts: Facts) -> Verdict:
     """The verdict on one message."""
     found = next(found for rule in RULES if (found := rule(facts)) is not None)
     words = WORDS[found.kind]
-    fill = {"provider": facts.line.provider, "account": facts.line.name, **found.fill}
+    again = "" if facts.opted_out else WE_CAN_SEND_AGAIN
+    fill = {"provider": facts.line.provider, "account": facts.line.name, "again": again, **found.fill}
     clauses = (clause for clause in (*found.because, *_besides(facts, found.kind)) if clause is not None)
     sure, now = found.sure or words.sure, words.now.format(**fill)
     if facts.unconfirmed and found.kind is not Kind.DELIVERED_UNCONFIRMED:
         sure = Sure.LIKELY if sure is Sure.CERTAIN else sure
         now = f"Wait a minute: the report was not signed, so {facts.line.provider} is asked once more. Then: {now}"
+    if facts.opted_out and found.kind in SEND_AGAIN:
+        now = NO_MORE
     return Verdict(
         kind=found.kind,
         sentence=words.sentence.format(**fill),

@@ -143,6 +143,7 @@ class Facts:
     tries: Sequence[Try] = ()  # the others, oldest first
     held: str = ""  # the state of a wish to send again that has no message of its own, while that is undecided
     life: Life = Life()
+    opted_out: bool = False  # the person asked not to be texted
 
     # ------------------------------------------------------------------ times
 

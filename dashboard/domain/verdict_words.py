@@ -28,7 +28,8 @@ class Sure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The braces are filled in by the rules; `customer` never gets {provider} or {account}."""
+    """The braces are filled in by the rules; `customer` never gets {provider} or {account}, and {again} only while the
+    person may be texted."""
 
     sentence: str
     side: Side
@@ -97,6 +98,13 @@ class Kind(StrEnum):
 
 
 ARRIVED = frozenset(kind for kind in Kind if kind.value.startswith("delivered"))
+# Where sending again is what there is to do: not to somebody who asked not to be texted.
+SEND_AGAIN = frozenset(
+    {
+        Kind.DELIVERED_PARTLY, Kind.NOT_SENT, Kind.NOT_TAKEN, Kind.PROVIDER_UNSURE, Kind.NO_REPORT, Kind.PHONE_WAS_OFF,
+        Kind.LOST_WITH_MANY, Kind.TOO_LITTLE_TIME, Kind.GOOD_NUMBER_REFUSED, Kind.STOPPED, Kind.FAILED,
+    }
+)  # fmt: skip
 
 _ARRIVED = (
     "Your message was delivered to your phone number{at}. Please look through all your messages, also the blocked ones."
@@ -108,6 +116,7 @@ _NO_CONFIRMATION = (
 )
 _DELAYED = "Your message was sent, but it is delayed on its way to you. We are sorry, and we are following it up."
 _MAYBE = "We cannot tell whether your message reached you. Please check your messages, and tell us if it is not there."
+WE_CAN_SEND_AGAIN = " We can send it again: please tell us."
 _NOT_ARRIVED = "Your message did not reach your phone number. "
 
 WORDS: dict[Kind, Words] = {
@@ -139,7 +148,7 @@ WORDS: dict[Kind, Words] = {
     Kind.DELIVERED_PARTLY: Words(
         "Only {arrived} of {parts} parts were delivered to the phone number, so the text may be unreadable.",
         Side.NETWORK, Sure.LIKELY,
-        "Only a part of your message reached your phone, so it may be hard to read. Tell us if you need it again.",
+        "Only a part of your message reached your phone, so it may be hard to read.{again}",
         "Ask the person what they see. Send it again if it cannot be read.",
     ),
     Kind.DELIVERED_IN_APP: Words(
@@ -306,20 +315,19 @@ WORDS: dict[Kind, Words] = {
     # ---------------------------------------------------------------- it did not arrive
     Kind.PHONE_WAS_OFF: Words(
         "Not received: the phone was off or out of reach until the time for it ran out.", Side.HANDSET, Sure.LIKELY,
-        _NOT_ARRIVED + "The phone was off or had no signal for too long. Please switch it on, and we can send the "
-        "message again.",
+        _NOT_ARRIVED + "The phone was off or had no signal for too long. Please switch it on where it has signal."
+        "{again}",
         "Send it again once the person says that the phone is on.",
     ),
     Kind.LOST_WITH_MANY: Words(
         "Not received, like most other texts sent around that time: probably trouble {where}, not this phone.",
         Side.NETWORK, Sure.LIKELY,
-        _NOT_ARRIVED + "There was a problem with messages to many phones at that time. We are sorry; we can send it "
-        "again.",
+        _NOT_ARRIVED + "There was a problem with messages to many phones at that time. We are sorry.{again}",
         "Tell operations. Send it again once others arrive.",
     ),
     Kind.TOO_LITTLE_TIME: Words(
         "Not received: it was given only {span}, and the phone was not reached in that time.", Side.OURS, Sure.LIKELY,
-        _NOT_ARRIVED + "The phone was not in reach at that moment. We can send the message again.",
+        _NOT_ARRIVED + "The phone was not in reach at that moment.{again}",
         "Send it again, with more time allowed, once the phone is on.",
     ),
     Kind.BAD_NUMBER: Words(
@@ -358,7 +366,7 @@ WORDS: dict[Kind, Words] = {
     ),
     Kind.FAILED: Words(
         "Not received: {provider} says that it failed{reason}.", Side.CANNOT_KNOW, Sure.CERTAIN,
-        _NOT_ARRIVED + "We are sorry; we do not know why, and we can send it again.",
+        _NOT_ARRIVED + "We are sorry, and we do not know why.{again}",
         "Send it again; if that fails too, raise it with {provider}.",
     ),
 }  # fmt: skip

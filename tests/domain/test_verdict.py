@@ -15,9 +15,9 @@ from hypothesis import given, strategies as st
 
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.timeline import Fact, timeline
-from dashboard.domain.verdict import Verdict, verdict
+from dashboard.domain.verdict import NO_MORE, Verdict, verdict
 from dashboard.domain.verdict_facts import Facts, Life, Line, Neighbours, Try, Usual, clock, lasting
-from dashboard.domain.verdict_words import ARRIVED, WORDS, Kind
+from dashboard.domain.verdict_words import ARRIVED, SEND_AGAIN, WORDS, Kind
 from providers import PROVIDERS
 from providers.base import Status
 
@@ -328,6 +328,9 @@ CASES = [
          "not in reach", S.EXPIRED, [says(6 * MINUTE, S.EXPIRED)], valid_until=SENT + 5 * MINUTE),
     case("expired by an unsigned report", Kind.PHONE_WAS_OFF, "handset", "likely", "event-1", "Wait a minute",
          "off or had no signal", S.EXPIRED, [says(DAY, S.EXPIRED)], age=2 * DAY, unconfirmed=True),
+    case("expired, and the person wants no texts", Kind.PHONE_WAS_OFF, "handset", "likely", "event-1",
+         "asked not to be texted", "where it has signal.", S.EXPIRED, [says(DAY, S.EXPIRED)], age=2 * DAY,
+         opted_out=True),
     case("a wrong number", Kind.BAD_NUMBER, "handset", "likely", "event-1", "Check the number", "number is right",
          S.UNDELIVERABLE, [says(MINUTE, S.UNDELIVERABLE)]),
     case("a number that never worked", Kind.BAD_NUMBER, "handset", "likely", "event-1 recipient", "hardly help",
@@ -389,6 +392,14 @@ def test_every_verdict_is_plain_complete_and_names_nobody_to_the_customer(case: 
     assert not TRADE.search(found.customer), found.customer
 
 
+def test_nothing_is_promised_to_who_asked_not_to_be_texted() -> None:
+    for case in CASES:
+        found = verdict(replace(case.facts(), opted_out=True))
+        assert "send it again" not in found.customer
+        assert not re.search(r"(?<!not )(?<!Only then )\bsend it again", found.now, re.IGNORECASE)
+        assert (found.now == NO_MORE) == (found.kind in SEND_AGAIN)
+
+
 def test_there_are_enough_cases_and_every_verdict_has_one() -> None:
     assert len(CASES) >= 60
     assert len(set(IDS)) == len(IDS)
@@ -398,7 +409,7 @@ def test_there_are_enough_cases_and_every_verdict_has_one() -> None:
 def test_the_customers_words_are_filled_with_nothing_of_the_trade() -> None:
     for words in WORDS.values():
         assert {name for _, name, _, _ in Formatter().parse(words.customer)} <= {
-            None, "at", "age", "until", "parts", "channel", "hope", "takes", "told"
+            None, "at", "age", "until", "parts", "channel", "hope", "takes", "told", "again"
         }  # fmt: skip
 
 
