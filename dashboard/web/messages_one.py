@@ -17,16 +17,18 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from dashboard.domain.lifecycle import FINALS, PENDING
 from dashboard.domain.schedule import deadline
-from dashboard.domain.words import Known, contradiction, explain
+from dashboard.domain.verdict import verdict
 from dashboard.ingest.checks import want_check
-from dashboard.ingest.retry import offer
+from dashboard.ingest.offering import offer
 from dashboard.logs import masked
 from dashboard.models import Event, Evidence, Message, Orphan, Retry
 from dashboard.story import story
+from dashboard.verdicts import facts_of
 from dashboard.web import sent_again
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
+from dashboard.web.judged import card
 from dashboard.web.parts import hide_digits, page_or_partial, sees_all, user_of
 from dashboard.web.telling import lines
 from providers.base import Status
@@ -36,6 +38,9 @@ MOST_EVIDENCE = 200
 MOST_EVENTS = 1000
 UNANSWERED = timedelta(minutes=1)
 QUICK = timedelta(minutes=2)
+# A verdict also changes by time alone: until this age of the message, look anew in such steps.
+STEPS = ((timedelta(minutes=5), timedelta(seconds=15)), (timedelta(hours=1), timedelta(minutes=1)))
+LAST_STEP = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,9 @@ class Tree:
             for m in self.tries
         ]
         shown += [(r.pk, r.state, r.changed_at) for r in self.retries]
+        if self.moving:
+            account = self.message.account
+            shown.append((_step(timezone.now() - self.message.sent_at), account.enabled, account.pause_reason))
         return sha256(repr(shown).encode()).hexdigest()[:16]
 
     @property
@@ -68,6 +76,12 @@ class Tree:
         now = timezone.now()
         fresh = any(m.wanted_at or (m.heard_at and now - m.heard_at < QUICK) for m in self.tries)
         return 3 if fresh or any(r.state in Retry.HOLDING for r in self.retries) else 15
+
+
+def _step(age: timedelta) -> tuple[timedelta, int]:
+    """Changes as often as the words "12 minutes ago" would."""
+    step = next((step for below, step in STEPS if age < below), LAST_STEP)
+    return step, age // step
 
 
 def tree_of(pk: int) -> Tree:
@@ -95,7 +109,8 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
     message, user, now = tree.message, user_of(request), timezone.now()
     full = sees_all(user)
     events = list(Event.objects.filter(message=message).order_by("pk")[:MOST_EVENTS])
-    known = known_of(message, events, now)
+    entries = story(events)
+    facts = facts_of(message, entries, tree.tries, tree.retries, now)
     stated = {row.pk: row for row in _evidence(message)}
     return {
         "message": message,
@@ -103,9 +118,10 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "recipient": message.recipient,
         "tree": tree,
         "version": tree.version,
-        "words": explain(known),
-        "contradiction": contradiction(known),
-        "attempts": lines(story(events), stated, full),
+        "card": card(verdict(facts), Status(message.status), message.recipient_id),
+        "usual": facts.usual,
+        "neighbours": facts.neighbours,
+        "attempts": lines(entries, stated, full),
         "evidence": list(stated.values()),
         "deadline": deadline(message.sent_at, message.valid_until),
         "final": Status(message.status) in FINALS,
@@ -114,7 +130,6 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "extra": _extra(message, full),
         "due": message.next_check_at is not None and message.next_check_at <= now,
         "check": asking(message, now),
-        "trouble": _trouble(message, now),
         **sent_again.context(tree.tries, tree.retries),
         "audit_url": audit_url(subject=f"message {message.root_pk}") if user.admin else "",
         "may_retry": bool(user.roles & {"support", "ops"}),
@@ -122,35 +137,9 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
     }
 
 
-def known_of(message: Message, events: list[Event], now: datetime) -> Known:
-    status = Status(message.status)
-    reopens = message.account.provider.reopens_failed_for
-    said = [event for event in events if event.by_provider]
-    return Known(
-        status=status,
-        provider=message.account.provider.label,
-        conflict=message.conflict,
-        unconfirmed=message.unconfirmed,
-        not_sent=message.not_sent,
-        by_deadline=status is Status.UNKNOWN and not any(event.status == status.value for event in said),
-        reopens=bool(reopens and message.final_at and now < message.final_at + timedelta(seconds=reopens)),
-        heard=bool(said),
-    )
-
-
 def _extra(message: Message, full: bool) -> list[tuple[str, str]]:
     facts = [(str(name).replace("_", " "), str(value)) for name, value in sorted(message.extra.items())]
     return facts if full else [(name, masked(value)) for name, value in facts]
-
-
-def _trouble(message: Message, now: datetime) -> str:
-    """Why nobody can ask about this message at the moment; "" if somebody can."""
-    account = message.account
-    if not account.enabled:
-        return _("The account %(name)s is switched off, so we do not ask about it.") % {"name": account.name}
-    if account.paused_until and account.paused_until > now and Status(message.status) not in FINALS:
-        return _("We cannot ask %(name)s at the moment: %(why)s") % {"name": account.name, "why": account.last_error}
-    return ""
 
 
 # ------------------------------------------------------------------------------ asking now

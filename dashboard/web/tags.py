@@ -120,6 +120,7 @@ def age(moment: datetime, now: datetime) -> str:
     return _("%(time)s ago") % {"time": said} if delta > timedelta(0) else _("in %(time)s") % {"time": said}
 
 
+@register.filter
 def short(delta: timedelta) -> str:
     """5 s, 12 min, 3 h, 4 d: one unit, rounded down."""
     seconds = int(delta.total_seconds())

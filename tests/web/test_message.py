@@ -48,7 +48,7 @@ def test_the_page_tells_status_meaning_words_and_whose_clock(royce: Account) -> 
     message = told(royce, 1, "delivered")
     shown = page(signed_in("support"), message)
     assert "chip-delivered" in shown
-    assert "arrived at the phone number. We cannot tell who read it." in shown
+    assert "Delivered to the phone number; we cannot tell who read it." in shown
     assert '<span class="word">delivered</span>' in shown
     assert "our clock" in shown
     assert "uuid-1" in shown
@@ -59,7 +59,7 @@ def test_a_contradiction_is_shown_beside_delivered(royce: Account) -> None:
     message = told(royce, 1, "delivered")
     webhook(royce, {"message_id": "uuid-1", "status": "failed"})
     shown = page(signed_in("ops"), message)
-    assert "reported both that this was delivered and that it failed" in shown
+    assert "reported both that it arrived and that it failed" in shown
     assert "chip-flag" in shown
 
 
