@@ -60,7 +60,7 @@ def events_of(item: Item, message: Message) -> list[Event]:
 def _event(entry: Entry, item: Item, message: Message) -> Event:
     own_retries = message.own_retries if item.own_retries is None else item.own_retries
     attempt = min(max(entry.attempt, (entry.counter or 0) - own_retries, 0), MAX_ATTEMPT)
-    at, zone = _when(entry.at, item.account.time_zone)
+    at, zone = absolute(entry.at, item.account.time_zone)
     unmapped = entry.status is None and not entry.note
     return Event(
         message=message,
@@ -84,7 +84,7 @@ def _event(entry: Entry, item: Item, message: Message) -> Event:
     )
 
 
-def _when(at: datetime | None, account_zone: str) -> tuple[datetime | None, str]:
+def absolute(at: datetime | None, account_zone: str) -> tuple[datetime | None, str]:
     """The provider's time made absolute, and whose word its zone is; no zone known, no absolute time."""
     if at is None:
         return None, ""

@@ -111,6 +111,7 @@ class Account(models.Model):
         self.credentials_set_at = timezone.now() if kept else None
         self.credentials_set_by = by if kept else ""
         self.paused_until, self.pause_reason, self.failures = None, "", 0
+        self.no_sends_until, self.no_sends_why = None, ""
 
     # -- the webhook's address
 

@@ -82,11 +82,16 @@ class Lane:
     probing: bool = False
     hungry: bool = False  # more was due than there was room for
 
-    async def call(self, caller: Caller, call: str, request: Request) -> tuple[Reply | None, ProviderError | None]:
-        """One paced request: the reply if there was one, and what is wrong with it as a whole."""
+    async def call(
+        self, caller: Caller, call: str, request: Request, *, start_by: datetime | None = None
+    ) -> tuple[Reply | None, ProviderError | None]:
+        """One paced request: the reply if there was one, and what is wrong with it as a whole. Not made at all where
+        its turn comes after `start_by`."""
         async with self.slots, self.limiter:
             if self.trouble is not None:
                 return None, Withheld(self.trouble)
+            if start_by is not None and timezone.now() > start_by:
+                return None, Withheld(ProviderError("unreachable", "Its turn came too late."))
             reply: Reply | None = None
             try:
                 reply = await caller.call(self.account.provider, self.account.url, self.credentials, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db.models import Q
@@ -18,7 +19,7 @@ from dashboard.ingest.register import Send, register
 from dashboard.models import Account, Batch, Message
 from dashboard.models.messages import Source
 from dashboard.worker.asking import MOST_PAGES, Lane
-from providers.base import Ask, Entry, ProviderError, Report, Status, read
+from providers.base import Ask, Entry, ProviderError, Report, Status, read, tried
 from providers.http import Caller
 
 BETWEEN_LISTINGS = timedelta(minutes=15)  # a number missing from two listings this far apart was skipped
@@ -54,13 +55,17 @@ async def ask_summary(caller: Caller, lane: Lane, batch_id: str) -> dict[str, in
 
 async def ask_listing(caller: Caller, lane: Lane, batch_id: str) -> Listed | None:
     """All messages the provider lists for a batch; None if it cannot list. Raises ProviderError."""
+    ask = lane.account.provider.listing_ask(batch_id, frozenset(lane.without))
+    return None if ask is None else await ask_pages(caller, lane, ask, MOST_PAGES)
+
+
+async def ask_pages(caller: Caller, lane: Lane, ask: Ask, most: int) -> Listed | None:
+    """Up to so many pages of a list; None if the server does not know the call. Raises ProviderError."""
     provider = lane.account.provider
-    ask: Ask | None = provider.listing_ask(batch_id, frozenset(lane.without))
-    if ask is None:
-        return None
     listed = Listed(call=ask.call)
     seen: set[str] = set()
-    for _ in range(MOST_PAGES):
+    unread = False
+    for _ in range(most):
         reply, error = await lane.call(caller, ask.call, ask.request)
         if error is not None and error.code == "unsupported":
             lane.missing(ask.call)
@@ -69,12 +74,15 @@ async def ask_listing(caller: Caller, lane: Lane, batch_id: str) -> Listed | Non
             raise error or ProviderError("unreachable", "Nothing was answered.")
         page = read(provider.split, ask, reply.json())
         for item in page.items:
-            report = read(provider.report, ask.call, item, None)
-            if report.id and provider.normalise_id(report.id) not in seen:  # an item may move between pages
+            report, unreadable = tried(partial(read, provider.report, ask.call, item, None))
+            unread = unread or unreadable is not None  # one row spoils only itself, but then not all has been listed
+            if (
+                report is not None and report.id and provider.normalise_id(report.id) not in seen
+            ):  # an item may move between pages
                 seen.add(provider.normalise_id(report.id))
                 listed.pairs.append((item, report))
         if page.more is None:
-            listed.complete = page.complete
+            listed.complete = page.complete and not unread
             break
         ask = page.more
     return listed

@@ -11,14 +11,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from aiolimiter import AsyncLimiter
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
 
 from dashboard import vault
 from dashboard.ingest.orphans import sweep
 from dashboard.models import Account, Batch
 from dashboard.models.accounts import UNSUPPORTED_FOR
-from dashboard.worker import batches, bulk, doubts, probing, sending, store
+from dashboard.worker import batches, bulk, doubts, probing, results, sending, store
 from dashboard.worker.asking import BREAKER, Answer, Due, Lane, ask_all
 from providers.base import ProviderError
 from providers.http import Caller
@@ -135,11 +135,12 @@ class Worker:
         if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
             sweep(now)
+            doubts.follow_originals(now)
 
     async def _serve(self, caller: Caller, lane: Lane, account: Account, due_by: datetime | None) -> bool:
         """Claim what the account has room for, and start it. True if there was anything."""
         before = lane.in_flight
-        kinds = [self._serve_retries, self._serve_batches, self._serve_messages]
+        kinds = [self._serve_retries, self._serve_looks, self._serve_batches, self._serve_messages]
         if account.failures >= BREAKER:
             kinds.reverse()  # a question shows whether it is back; a text should not
         for serve in kinds:
@@ -153,6 +154,13 @@ class Worker:
         for job in await self._sure(sending.claim_retries, account, timezone.now(), min(room, 20)) or []:
             lane.in_flight += 1
             self._start(self._send(caller, lane, job))
+
+    async def _serve_looks(
+        self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
+    ) -> None:
+        for look in await self._sure(doubts.claim_looks, account, due_by or timezone.now(), min(room, 20)) or []:
+            lane.in_flight += 1
+            self._start(self._look_up(caller, lane, look))
 
     async def _serve_batches(
         self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
@@ -248,15 +256,35 @@ class Worker:
     async def _send(self, caller: Caller, lane: Lane, job: sending.Job) -> None:
         try:
             result = await sending.send(caller, lane, job)
-            while True:  # the answer to a send is not given up: without it the outcome is unknown
-                try:
-                    await self._db(sending.save_result, result)
-                    break
-                except (DatabaseError, InterfaceError):
-                    log.exception("The answer to a send cannot be stored yet.")
-                    await asyncio.sleep(1.0)
+            await self._keep(result)
             if result.error is not None:
                 await self._sure(store.note_health, lane.account, success=False, errors=[result.error])
+        finally:
+            lane.in_flight -= 1
+
+    async def _keep(self, result: sending.Result) -> None:
+        """Store the answer to a send. It is not given up lightly: without it the outcome is unknown."""
+        until = timezone.now() + sending.LEASE
+        while True:
+            try:
+                return await self._db(results.save_result, result)
+            except (OperationalError, InterfaceError):
+                log.exception("The answer to a send cannot be stored yet.")
+                if timezone.now() >= until:
+                    return  # by now the lease has run out, which leaves the same doubt
+                await asyncio.sleep(1.0)
+            except Exception:  # whatever a provider wrote into its answer, it would fail again
+                log.exception("The answer to a send cannot be stored.")
+                await self._sure(results.lose_result, result)
+                return
+
+    async def _look_up(self, caller: Caller, lane: Lane, look: doubts.Look) -> None:
+        try:
+            seen = await doubts.look_up(caller, lane, look)
+            await self._sure(doubts.save_look, seen)
+            await self._learn(lane)
+        except Exception:
+            log.exception("A doubt about a send through %s could not be looked up.", lane.account.slug)
         finally:
             lane.in_flight -= 1
 

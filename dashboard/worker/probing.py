@@ -36,6 +36,6 @@ def save(account: Account, ok: bool | None, text: str) -> None:
     changes: dict[str, object] = {"test_wanted_at": None, "tested_at": now, "test_ok": ok, "test_result": text[:500]}
     mine = Account.objects.filter(pk=account.pk)
     if ok:
-        changes |= {"last_success_at": now, "failures": 0}
+        changes |= {"last_success_at": now, "failures": 0, "no_sends_until": None, "no_sends_why": ""}
         mine.exclude(pause_reason="throttled").update(paused_until=None, pause_reason="")
     mine.update(**changes)

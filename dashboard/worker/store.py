@@ -25,6 +25,8 @@ from providers.base import ProviderError, Reply, Report, Status, Target
 
 LEASE = timedelta(seconds=90)  # longer than a claim can wait in its lane plus one call's deadline
 UNASKABLE_AGAIN = timedelta(minutes=10)
+NO_SENDS_FOR = timedelta(minutes=10)
+WANTED_STEP = 2  # of the back-off: somebody waits for the answer, so half a minute is long enough
 
 
 # ------------------------------------------------------------------------------ claiming
@@ -203,11 +205,14 @@ def _postpone(answers: Sequence[Answer]) -> None:
     """Give back messages about which nothing was said: each later than the last time, unless nothing was asked."""
     if not answers:
         return
-    asked = dict(Message.objects.filter(pk__in=[a.due.pk for a in answers]).values_list("pk", "asked"))
+    mine = Message.objects.filter(pk__in=[answer.due.pk for answer in answers])
+    steps = {
+        pk: WANTED_STEP if wanted else asked + 2 for pk, asked, wanted in mine.values_list("pk", "asked", "wanted_at")
+    }
     by_wait: dict[tuple[float, bool], list[Due]] = {}
     for answer in answers:
         counts = answer.error is not None and not isinstance(answer.error, Withheld)
-        step = min(asked.get(answer.due.pk, 0) + 2, len(schedule.BACK_OFF) - 1)
+        step = min(steps.get(answer.due.pk, 2), len(schedule.BACK_OFF) - 1)
         stated = (answer.error.retry_after if answer.error else None) or 0.0
         by_wait.setdefault((max(schedule.BACK_OFF[step], stated), counts), []).append(answer.due)
     for (seconds, counts), dues in by_wait.items():
@@ -226,6 +231,9 @@ def note_health(account: Account, *, success: bool, errors: Sequence[ProviderErr
         mine.update(last_success_at=now, failures=0)
         mine.exclude(pause_reason="throttled").update(paused_until=None, pause_reason="")
         mine.filter(paused_until__lte=now).update(paused_until=None, pause_reason="")
+    broke = next((error for error in real if error.code == "balance"), None)
+    if broke is not None:
+        mine.update(no_sends_until=now + NO_SENDS_FOR, no_sends_why=broke.message[:500])
     worst = next((e for e in real if pause_for(e) is not None), None) or next(
         (e for e in real if e.code not in {"not_found", "invalid"}), None
     )
