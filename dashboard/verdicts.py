@@ -12,16 +12,18 @@ from django.db.models import Min, Q, QuerySet
 
 from dashboard.domain import schedule
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
+from dashboard.domain.reach import Record, Sent
 from dashboard.domain.timeline import TimelineEntry
 from dashboard.domain.verdict_facts import AT_LEAST, Facts, Life, Line, Neighbours, Try, Usual
 from dashboard.logs import masked
-from dashboard.models import Account, Event, Message, Orphan, Retry
+from dashboard.models import Account, Event, Message, Orphan, Recipient, Retry
 from providers.base import Status
 
 NEWEST_DELIVERED, FOR_USUAL = 2_000, 200  # looked through for the country's; taken
 NEWEST_SENT, FOR_NEIGHBOURS = 2_000, 40
 HOUR, HALF_HOUR = timedelta(hours=1), timedelta(minutes=30)
-TO_NUMBER = 50  # the newest texts to the same number
+TO_NUMBER = 50  # the newest other texts to the same number
+OF_RECORD = 200  # the newest messages of a number's record
 REPORTS_LATELY = timedelta(minutes=10)
 TRIES_AGAIN_FOR = timedelta(days=1)  # a provider's own retry that it took, until its counter shows it
 _NEGATIVE = {status.value for status in NEGATIVE_FINALS}
@@ -169,3 +171,22 @@ def life_of(message: Message) -> Life:
         in_a_row = in_a_row and status != Status.UNKNOWN.value
         failed += in_a_row and status in _NEGATIVE and not not_sent
     return Life(failed_since=failed)
+
+
+def record_of(recipient: Recipient, now: datetime) -> Record:
+    """The newest messages to a number, through whatever account."""
+    newest = Message.objects.filter(recipient=recipient).select_related("account").order_by("-pk")
+    slim = newest.only("root", "status", "sent_at", "final_at", "not_sent", "account__label", "account__slug")
+    sent = [
+        Sent(
+            pk=message.pk,
+            root=message.root_pk,
+            status=Status(message.status),
+            account=message.account.name,
+            sent_at=message.sent_at,
+            final_at=message.final_at,
+            not_sent=message.not_sent,
+        )
+        for message in slim[:OF_RECORD]
+    ]
+    return Record(sent, now, ZoneInfo(settings.SITE_TIME_ZONE), opted_out=recipient.opted_out_at is not None)

@@ -17,13 +17,17 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dashboard.domain import phone
 from dashboard.domain.lifecycle import FINALS
+from dashboard.domain.reach import reach
 from dashboard.keyset import BadCursor, window
 from dashboard.logs import masked
 from dashboard.models import Message, Recipient
+from dashboard.verdicts import record_of
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.find import remember
 from dashboard.web.forms import Form
+from dashboard.web.judged import card
 from dashboard.web.parts import hide_digits, page_or_partial, sees_all, user_of
+from dashboard.web.strip import strip
 from dashboard.web.trail import note
 from providers.base import Status
 
@@ -72,12 +76,17 @@ def _page(request: HttpRequest, found: Recipient, form: ReasonForm) -> HttpRespo
     except BadCursor:
         raise Http404 from None
     remember(request, found)
+    record = record_of(found, timezone.now())
+    judged = reach(record)
     context = {
         "recipient": found,
         "country": phone.country(found.digits) if found.digits else "",
         "window": shown,
         "rows": _rows(shown.items, full=sees_all(user)),
-        "arrived": mine.filter(status=Status.DELIVERED.value).order_by("-pk").first(),
+        "card": card(judged, record.texts[0].status, found.pk) if judged else None,
+        "days": strip(record),
+        "alive": record.alive,
+        "usual": record.usual,
         "form": form,
         "may_opt_out": bool(user.roles & {"support", "ops"}),
         "may_lift": user.ops,
