@@ -40,6 +40,6 @@ class Command(OurCommand):
         )
         if erased.was_opted_out:
             self.stdout.write(
-                "This person had asked not to be texted. That is forgotten with the number: if it is given to us again, "
-                "nobody here knows. Keep it on the list of whoever sends."
+                "This person had asked not to be texted. That is forgotten with the number: given to us again, "
+                "it is like any other. Keep it on the list of whoever sends."
             )
