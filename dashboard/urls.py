@@ -24,6 +24,7 @@ from dashboard.web import (
     second_factor,
     sign_in,
     tokens,
+    trial,
 )
 
 handler400 = "dashboard.web.errors.bad_request"
@@ -81,6 +82,7 @@ urlpatterns = [
     path("accounts/<slug:slug>/credentials/", accounts.credentials, name="account-credentials"),
     path("accounts/<slug:slug>/test/", accounts.test_connection, name="account-test"),
     path("accounts/<slug:slug>/rotate/", accounts.rotate, name="account-rotate"),
+    path("accounts/<slug:slug>/test-text/", trial.trial, name="account-test-text"),
     # people, programs and what they did
     path("people/", people.people, name="people"),
     path("people/add/", people.add, name="person-add"),

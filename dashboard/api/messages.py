@@ -61,7 +61,7 @@ def one_message(request: HttpRequest, message_id: str) -> dict[str, Any]:
     """All that was ever heard about a message, merged and in order, and what was sent again for it."""
     known_parameters(request)
     message = message_for(request.auth, message_id)  # type: ignore[attr-defined]
-    retries = Retry.objects.filter(root_id=message.root_pk).order_by("pk")
+    retries = Retry.objects.filter(~Retry.FIRST, root_id=message.root_pk).order_by("pk")
     return {
         **message_shape(message),
         "timeline": [timeline_shape(entry) for entry in story(message.events.all())],

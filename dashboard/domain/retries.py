@@ -18,6 +18,7 @@ from providers.base import Status
 MOST_RETRIES = 3  # of one message, not counting the first send
 MOST_TO_ONE_NUMBER = 3  # texts in a day, over all accounts
 MOST_IN_A_ROW, IN_A_ROW = 10, timedelta(minutes=10)  # of one person, one message at a time
+MOST_TESTS = 5  # test texts of one person within IN_A_ROW
 MOST_BY_SUPPORT = 10  # of one person in a day, one message at a time
 DAY = timedelta(days=1)
 OLDEST = timedelta(days=30)
@@ -88,11 +89,28 @@ def refusal(situation: Situation, cool_down: tuple[int, int]) -> Refusal | None:
     return _cooling(situation, cool_down) or _account(situation) or _person(situation) or _text(situation)
 
 
+def refusal_of_test(*, opted_out: bool, to_number: int, tests: int, price: Price | None, through: Through,
+                    now: datetime) -> Refusal | None:  # fmt: skip
+    """Why a test text is refused: nothing went before it, so only the person, the account and who asks count."""
+    if opted_out:
+        return OPTED_OUT
+    if tests >= MOST_TESTS:
+        minutes = int(IN_A_ROW.total_seconds()) // 60
+        return Refusal("cap_user", f"You have sent {tests} test texts within {minutes} minutes; wait a few minutes.")
+    s = Situation(
+        effective=Status.CREATED, status=Status.CREATED, now=now, to_number=to_number, price=price, through=through
+    )
+    return _limits(s) or _account(s)
+
+
+OPTED_OUT = Refusal("blocked", "This person asked not to be texted.")
+
+
 def _settled(s: Situation) -> Refusal | None:
     if s.effective is Status.DELIVERED:
         return Refusal("delivered", "It was delivered; there is nothing to send again.")
     if s.opted_out:
-        return Refusal("blocked", "This person asked not to be texted.")
+        return OPTED_OUT
     if s.not_sent_but_reported:
         return Refusal(
             "unconfirmed", "We thought that it was not sent, yet the provider reports about it. Look at it first."

@@ -149,7 +149,7 @@ def cases(
     _quote(everyone)
     through, to_number, (in_a_row, today) = (
         throughs(accounts.values(), now),
-        _to_numbers(recipients, now),
+        to_numbers(recipients, now),
         _by(user, now),
     )
     for case in everyone:
@@ -161,7 +161,7 @@ def cases(
             sent_at=case.root.sent_at,
             valid_until=None if case.is_new_text else case.root.valid_until,
             channel=case.channel,
-            held_by=next((retry.state for retry in case.retries if retry.state in Retry.HOLDING), ""),
+            held_by=next((r.state for r in case.retries if r.state in Retry.HOLDING and not r.is_first), ""),
             retries=sum(retry.state in TRIED and not retry.is_first for retry in case.retries),
             not_sent_but_reported=any(m.not_sent and m.reported for m in case.tree),
             opted_out=case.root.recipient.opted_out_at is not None,
@@ -278,7 +278,8 @@ def throughs(accounts: Iterable[Account], now: datetime) -> dict[int, Through]:
     }
 
 
-def _to_numbers(recipients: Collection[str], now: datetime) -> dict[str, int]:
+def to_numbers(recipients: Collection[str], now: datetime) -> dict[str, int]:
+    """How many texts of ours went to each of these recipients within a day."""
     lately = Retry.objects.filter(root__recipient__in=recipients, created_at__gte=now - rules.DAY, state__in=TRIED)
     return dict(lately.values_list("root__recipient").annotate(Count("pk")))
 
@@ -323,7 +324,13 @@ def _own_price(case: Case) -> Price | None:
 
 def quoted_through(case: Case, account: Account) -> Price | None:
     """What the text of this case would usually cost through another account."""
-    return _usual_price(case, _usual_prices(account.pk))
+    return usual_price(account, case.root.recipient.digits, case.parts_of(case.text) or 1)
+
+
+def usual_price(account: Account, digits: str, parts: int) -> Price | None:
+    """What a text of so many parts to this number usually costs through the account."""
+    each = _usual_prices(account.pk).get(calling_code(digits))
+    return each.times(parts, 1) if each else None
 
 
 def _usual_price(case: Case, per_part: dict[str, Price]) -> Price | None:

@@ -159,6 +159,8 @@ def asking(message: Message, now: datetime) -> Asking:
         return Asking(False, _("Asked for, and nobody has taken it up yet. Is the worker running?"), waiting=True)
     if message.wanted_at:
         return Asking(False, _("Asking now; the answer appears here by itself."), waiting=True)
+    if message.status in (Status.CREATED, Status.SENDING):
+        return Asking(False, _("It has not been sent yet."))
     if not (message.match_id or message.reference or message.provider_batch_id):
         return Asking(False, _("There is no id yet by which the provider could be asked."))
     if not message.account.enabled:

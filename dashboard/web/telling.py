@@ -38,6 +38,7 @@ OURS = {
     "deadline": gettext_lazy("No report by the deadline"),
     "not_sent": gettext_lazy("Nothing was sent"),
     "asked to send again": gettext_lazy("Asked to send again"),
+    "asked to send a test text": gettext_lazy("Asked to send a test text"),
 }
 
 

@@ -28,7 +28,7 @@ WHO: dict[str, set[str] | None] = {
     "bulk-approve": OPS, "bulk-pause": OPS, "bulk-resume": OPS, "bulk-stop": OPS,
     "attention": LISTS, "orphan-evidence": LISTS, "orphan-attach": LISTS,
     "accounts": LISTS, "account": ADMIN, "account-add": ADMIN, "account-edit": ADMIN, "account-credentials": ADMIN,
-    "account-test": ADMIN, "account-rotate": ADMIN,
+    "account-test": ADMIN, "account-rotate": ADMIN, "account-test-text": LISTS,
     "people": ADMIN, "person": ADMIN, "person-add": ADMIN, "person-enable": ADMIN, "person-disable": ADMIN,
     "person-reset": ADMIN, "person-second-factor-reset": ADMIN,
     "tokens": ADMIN, "token-create": ADMIN, "token-revoke": ADMIN, "audit": ADMIN,
