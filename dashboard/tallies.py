@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, Sum
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
-from dashboard.models import Batch, Message, Retry
+from dashboard.models import Batch, BatchCount, Message, Retry
 from providers.base import Status
 
 
 def tally(batch_ids: Iterable[int]) -> dict[int, dict[Bucket, int]]:
-    """The buckets of each batch, in one query. Roots are counted: a message sent again is still one message."""
+    """The buckets of each batch, in one query over stored sums. A message sent again is still one message."""
     counts = {pk: dict.fromkeys(Bucket, 0) for pk in batch_ids}
-    roots = Message.objects.filter(batch_id__in=counts, root=None)
-    rows = roots.order_by().values_list("batch_id", "effective").annotate(n=Count("pk"))
-    for pk, status, n in rows if counts else ():
+    rows = BatchCount.objects.filter(batch_id__in=counts).order_by().values_list("batch_id", "status")
+    for pk, status, n in rows.annotate(total=Sum("n")) if counts else ():
         counts[pk][BUCKET[Status(status)]] += n
     return counts
 

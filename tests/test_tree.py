@@ -76,6 +76,13 @@ def test_only_ingest_writes_status_and_events(path: Path) -> None:
                 assert not (isinstance(target, ast.Attribute) and ast.unparse(target) == "message.status")
 
 
+@pytest.mark.parametrize("path", DASHBOARD_FILES, ids=name)
+def test_messages_are_made_where_they_are_counted(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    made = [call for call in ("create", "bulk_create", "get_or_create") if f"Message.objects.{call}(" in text]
+    assert not made or path.name == "counts.py"
+
+
 @pytest.mark.parametrize("path", [*DASHBOARD_FILES, *sorted((ROOT / "templates").rglob("*.html"))], ids=name)
 def test_no_provider_is_named_outside_its_adapter(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -77,6 +77,16 @@ def country(digits: str) -> str:
         return ""
 
 
+_MAIN = {str(code): regions[0] for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()}
+
+
+def main_country(digits: str) -> str:
+    """What texts are counted under: the country of the number's code, and of a shared code its greatest one ("US" for
+    +1). "001" is a code of no country, "" an unknown one. By a table: cheap enough to ask for every message.
+    """
+    return next((_MAIN[digits[:n]] for n in (1, 2, 3) if digits[:n] in _MAIN), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Typed:
     """What a person may have meant: a whole number, its last digits, or neither."""

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from dashboard.ingest.items import NOT_SENT, Item, ours
-from dashboard.ingest.record import record
+from dashboard.ingest.record import record, sent_again_as
 from dashboard.ingest.register import Send, register
 from dashboard.models import Audit, Message, Retry, User
 from dashboard.models.messages import Source
@@ -94,7 +94,7 @@ def say(
 # ------------------------------------------------------------------------------ the provider's own retry
 
 
-def goes_on_as(retry: Retry, given_id: str, now: datetime) -> Message:
+def goes_on_as(retry: Retry, given_id: str) -> Message:
     """The message that a provider's own retry names: the original, or a new one that is sent again for its root.
 
     Raises ProviderError("unparseable") for an id that is somebody else's.
@@ -109,11 +109,7 @@ def goes_on_as(retry: Retry, given_id: str, now: datetime) -> Message:
     again = Message.objects.get(pk=made.message_id) if made.message_id else None
     if again is None or again.root_id not in {None, retry.root_id} or again.pk == retry.root_id:
         raise ProviderError("unparseable", "The provider named another message than one that it has just made.")
-    Message.objects.filter(pk=again.pk).update(root=retry.root_id, batch=retry.root.batch_id)
-    own = Item(
-        account=account, source=Source.WORKER, report=Report(entries=()), received_at=now, message_id=retry.root_id
-    )  # fmt: skip
-    record([own])  # let the root count what its new message is, now that the two are linked
+    sent_again_as(retry.root_id, again.pk)
     # The provider counts this try at the original as well, whose own story it is no part of.
     Message.objects.filter(pk=original.pk).update(own_retries=F("own_retries") + 1)
     Retry.objects.filter(pk=retry.pk).update(message=again)

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.domain.lifecycle import fold
+from dashboard.ingest.counts import counted, recount
 from dashboard.ingest.events import events_of, merge, more_telling, said
 from dashboard.ingest.items import Item
 from dashboard.ingest.record import lock_trees, save, set_effective
@@ -31,15 +32,17 @@ STATE = (
 
 @dataclass(slots=True)
 class Changes:
-    """How many events were added, corrected and taken away, and how many messages ended in another state."""
+    """How many events were added, corrected and taken away, how many messages ended in another state, and how many
+    sums were not what they are sums of."""
 
     added: int = 0
     corrected: int = 0
     removed: int = 0
     messages: int = 0
+    sums: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.corrected or self.removed or self.messages)
+        return bool(self.added or self.corrected or self.removed or self.messages or self.sums)
 
 
 class _DryRunOver(Exception):
@@ -57,6 +60,7 @@ def rebuild(*, dry_run: bool = False) -> Changes:
                     raise _DryRunOver
         except _DryRunOver:
             continue
+    changes.sums = sum(recount(repair=not dry_run))
     return changes
 
 
@@ -75,14 +79,15 @@ def _rebuild(roots: Sequence[int], changes: Changes) -> None:
     stored: dict[int, list[Event]] = defaultdict(list)
     for event in Event.objects.filter(message__in=list(messages)).order_by("pk"):
         stored[event.message_id].append(event)
-    before = {pk: _state(message) for pk, message in messages.items()}
+    before, counts = {pk: _state(message) for pk, message in messages.items()}, counted(messages.values())
     for pk, message in messages.items():
         events = _correct(message, kept[pk], stored[pk], changes)
         message.state = fold(map(said, events))
     set_effective(messages.values())
-    changed = [message for pk, message in messages.items() if _state(message) != before[pk]]
-    changes.messages += len(changed)
-    save(changed)
+    changed = sum(_state(message) != before[pk] for pk, message in messages.items())
+    if changed:
+        changes.messages += changed
+        save(messages.values(), counts)
 
 
 def _state(message: Message) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from dashboard.domain import schedule
 from dashboard.domain.lifecycle import FINALS, PENDING, UNRESOLVED, State, effective, fold
+from dashboard.ingest.counts import Counted, counted, move
 from dashboard.ingest.events import events_of, said, speaks_of_another, upsert
 from dashboard.ingest.evidence import digest
 from dashboard.ingest.items import DEADLINE, Item, ours
@@ -128,6 +129,7 @@ def apply(pairs: Sequence[tuple[Item, int]]) -> None:
     if not pairs:
         return
     messages = lock_trees({pk for _, pk in pairs})
+    before = counted(messages.values())
     by_message: dict[int, list[Item]] = defaultdict(list)
     for item, pk in pairs:
         by_message[pk].append(item)
@@ -137,7 +139,19 @@ def apply(pairs: Sequence[tuple[Item, int]]) -> None:
         events += _absorb(messages[pk], items)
     upsert(events)
     set_effective(messages.values())
-    save(messages.values())
+    save(messages.values(), before)
+
+
+def sent_again_as(root_pk: int, pk: int) -> None:
+    """Let a message that was registered by itself be one that was sent again for this root."""
+    with transaction.atomic():
+        messages = lock_trees({root_pk, pk})
+        before = counted(messages.values())
+        again = messages[pk]
+        again.root_id, again.batch_id = root_pk, messages[root_pk].batch_id
+        Message.objects.filter(pk=pk).update(root_id=again.root_id, batch_id=again.batch_id)
+        set_effective(messages.values())
+        save(messages.values(), before)
 
 
 def lock_trees(pks: set[int]) -> dict[int, Message]:
@@ -300,11 +314,15 @@ _UPDATE = (
 )
 
 
-def save(messages: Iterable[Message]) -> None:
-    """One prepared statement for all rows: bulk_update's CASE ladder is slower by an order of magnitude."""
+def save(messages: Collection[Message], before: Counted) -> None:
+    """Write the messages, which counted as `before`, and let the sums follow.
+
+    One prepared statement for all rows: bulk_update's CASE ladder is slower by an order of magnitude.
+    """
     rows = [
         [field.get_db_prep_save(getattr(message, field.attname), connection) for field in _WRITTEN] + [message.pk]
         for message in messages
     ]
     with connection.cursor() as cursor:
         cursor.executemany(_UPDATE, rows)
+    move(before, counted(messages))

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from dashboard.ingest.counts import add_messages, counted, move
 from dashboard.ingest.items import REGISTERED, Item, ours
 from dashboard.ingest.locks import lock_ids
 from dashboard.ingest.record import apply
@@ -80,7 +82,7 @@ def register(account: Account, sends: Sequence[Send], source: Source) -> list[Re
                 batches[batch_key] = batch_of(account, *batch_key)
             fresh[key] = (send, _new(account, send, recipients[send.to], batches[batch_key]))
             results.append(Registered(new=True))
-        Message.objects.bulk_create([message for _, message in fresh.values()])
+        add_messages([message for _, message in fresh.values()])
         _finish(account, list(fresh.values()), source)
         for send, result in zip(sends, results, strict=True):
             if result.message_id is None and result.refused is None:
@@ -98,11 +100,16 @@ def _key(account: Account, send: Send) -> str:
 
 
 def _known(account: Account, sends: Sequence[Send]) -> dict[str, Message]:
+    """The messages that are here already, locked."""
     ids = [match_id for send in sends if (match_id := _match_id(account, send))]
     keys = [send.item_key for send in sends if send.item_key and not send.provider_message_id]
-    mine = Message.objects.select_related("recipient")
-    by_id = {f"id {m.match_id}": m for m in mine.filter(account=account, match_id__in=ids)}
-    return by_id | {f"key {m.item_key}": m for m in mine.filter(account=account, item_key__in=keys)}
+    mine = Message.objects.select_related("recipient", "batch").order_by("pk")
+    if connection.features.has_select_for_update_of:
+        mine = mine.select_for_update(of=("self",))
+    found: dict[str, Message] = {}
+    for message in mine.filter(Q(match_id__in=ids) | Q(item_key__in=keys), account=account):
+        found |= {f"id {message.match_id}": message, f"key {message.item_key}": message}
+    return found
 
 
 def recipients_of(numbers: set[str]) -> dict[str, Recipient]:
@@ -190,6 +197,7 @@ def _again(account: Account, send: Send, message: Message, recipient: Recipient)
             result.differs.append(name)
     if send.sent_at and send.sent_at != message.sent_at:
         result.differs.append("sent_at")
+    before = counted([message])
     if (send.batch or send.provider_batch_id) and message.batch_id is None:
         message.batch = batch_of(account, send.batch, send.provider_batch_id)
         filled.append("batch")
@@ -197,6 +205,7 @@ def _again(account: Account, send: Send, message: Message, recipient: Recipient)
         result.differs.append("batch")
     if filled and message.pk:
         message.save(update_fields=filled)
+        move(before, counted([message]))
     return result
 
 

@@ -269,7 +269,7 @@ def _settle_by_list(retry: Retry, listed: Listed, now: datetime) -> None:
             found = found_in(_missing(retry), reports, taken, whole=listed.complete)
             if found is None or found.id is None or found.id in taken:
                 return
-            message_pk = retry.message_id or goes_on_as(retry, found.id, now).pk
+            message_pk = retry.message_id or goes_on_as(retry, found.id).pk
             row = evidence(account, listed.call, canonical(pieces[found.id]), now, is_item=True, http_status=200)
             report = with_status(replace(found, text="", sent_at=None))
             record(

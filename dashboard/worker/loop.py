@@ -20,6 +20,7 @@ from dashboard.models import Account, Batch
 from dashboard.models.accounts import UNSUPPORTED_FOR
 from dashboard.worker import batches, bulk, doubts, probing, results, sending, store
 from dashboard.worker.asking import BREAKER, Answer, Due, Lane, ask_all
+from dashboard.worker.sums import Sums
 from providers.base import ProviderError
 from providers.http import Caller
 
@@ -49,6 +50,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._room_again = asyncio.Event()  # or there is nothing to wait for
         self._swept_at = datetime.min.replace(tzinfo=timezone.get_default_timezone())
+        self._sums = Sums()
 
     def stop(self) -> None:
         """Break off what is only asked, giving its leases back; a text that is being sent is waited for."""
@@ -136,6 +138,7 @@ class Worker:
             self._swept_at = now
             sweep(now)
             doubts.follow_originals(now)
+        self._sums.keep(now)
 
     async def _serve(self, caller: Caller, lane: Lane, account: Account, due_by: datetime | None) -> bool:
         """Claim what the account has room for, and start it. True if there was anything."""

@@ -79,7 +79,7 @@ def _take_retry(retry: Retry, result: Result, reply: Reply) -> str:
     row = evidence(retry.account, "retry", reply.body, result.at, http_status=reply.status, headers=reply.headers)
     said = "The provider took the request to try again; what it says about it is not believed yet."
     _record(retry, Report(entries=(note("retry", "retry", said),)), row, result.at, retry.original_id)
-    message = goes_on_as(retry, given_id, result.at)
+    message = goes_on_as(retry, given_id)
     look_back(retry, result.at)
     if message.pk == retry.original_id:
         return "The provider tries the same message again."

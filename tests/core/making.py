@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,6 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from dashboard.domain.lifecycle import effective, fold
+from dashboard.ingest.counts import add_messages
 from dashboard.ingest.events import said
 from dashboard.ingest.evidence import evidence
 from dashboard.ingest.items import Item
@@ -21,7 +23,7 @@ from dashboard.ingest.register import Send, register
 from dashboard.ingest.replies import register_reply
 from dashboard.ingest.reread import context_of
 from dashboard.ingest.webhook import authentic, keep
-from dashboard.models import Account, Event, Message
+from dashboard.models import Account, BatchCount, Event, HourCount, Message
 from dashboard.models.messages import Source
 from dashboard.story import story
 from providers.base import Reply, Report, Status, Target, read
@@ -49,10 +51,12 @@ def message(of: Account, provider_id: str = "", **fields: Any) -> Message:
 
 def unsent(of: Account, root: Message, reference: str = "r1") -> Message:
     """A text of ours that has not been answered yet: it has a reference and no provider's id."""
-    return Message.objects.create(
+    made = Message(
         account=of, recipient=root.recipient, root=root, batch=root.batch, reference=reference, text="Hello",
-        sent_at=T0, created_at=T0,
+        sent_at=T0, created_at=T0, sent_by_us=True,
     )  # fmt: skip
+    add_messages([made])
+    return made
 
 
 def says(key: str, provider_id: str, word: str, **more: Any) -> dict[str, Any]:
@@ -157,6 +161,23 @@ def assert_row_is_its_fold() -> None:
         if row.root_id is None:
             tree = [folded[row.pk], *(state for _, state in again)]
             assert row.deliveries == sum(state.status is Status.DELIVERED for state in tree)
+    assert_sums_are_counts()
+
+
+def assert_sums_are_counts() -> None:
+    """The stored sums say what counting says."""
+    batches: Counter[tuple[Any, ...]] = Counter()
+    hours: Counter[tuple[Any, ...]] = Counter()
+    for row in Message.objects.all():
+        if row.root_id is None and row.batch_id is not None:
+            batches[row.batch_id, row.effective] += 1
+        hours[row.sent_at.replace(minute=0, second=0, microsecond=0), row.account_id, row.country, row.status] += 1
+    for stored in BatchCount.objects.all():
+        batches[stored.batch_id, stored.status] -= stored.n
+    for each in HourCount.objects.all():
+        hours[each.hour, each.account_id, each.country, each.status] -= each.n
+    assert not any(batches.values()), batches
+    assert not any(hours.values()), hours
 
 
 @contextlib.contextmanager

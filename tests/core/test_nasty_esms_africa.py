@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dashboard.domain.lifecycle import Bucket
-from dashboard.ingest.record import record
+from dashboard.ingest.record import record, sent_again_as
 from dashboard.models import Account, Batch, Event, Message
 from dashboard.tallies import tally
 from tests.core.conftest import Door
@@ -41,7 +41,7 @@ def test_nasty_01_a_retry_under_a_fresh_id_leaves_the_original_failed_and_counts
     original = message(esms, "msg-1", batch="b")
     webhook(esms, told("1", "failed", 2))
     again = message(esms, "9237c404")
-    Message.objects.filter(pk=again.pk).update(root=original, batch=original.batch)
+    sent_again_as(original.pk, again.pk)
     Message.objects.filter(pk=original.pk).update(own_retries=1)
     webhook(esms, told("9237c404", "failed", 0))
     webhook(esms, told("9237c404", "delivered", 1))

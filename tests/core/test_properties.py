@@ -22,11 +22,13 @@ from hypothesis.stateful import (
 )
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
+from dashboard.ingest.counts import squash
 from dashboard.ingest.events import event_key
 from dashboard.ingest.items import NOT_SENT, Item, note, ours
 from dashboard.ingest.orphans import sweep
 from dashboard.ingest.rebuild import rebuild
-from dashboard.ingest.record import record
+from dashboard.ingest.record import record, sent_again_as
+from dashboard.ingest.register import Send, register
 from dashboard.ingest.retry import Refused, request_retry
 from dashboard.models import Account, Batch, Event, Message, Orphan, Retry, User
 from dashboard.models.messages import Source
@@ -149,7 +151,7 @@ def test_p11_a_corrected_adapter_corrects_the_past_and_keeps_what_it_did_not_mak
 def test_p11_a_rebuild_finds_out_again_who_got_it_twice(accounts: dict[str, Account]) -> None:
     of = accounts["bsg"]
     one, other = message(of, "id-1"), message(of, "id-2")
-    Message.objects.filter(pk=other.pk).update(root=one)
+    sent_again_as(one.pk, other.pk)
     for provider_id in ("id-1", "id-2"):
         webhook(of, says("bsg", provider_id, "delivered"))
     assert fresh(one).deliveries == 2
@@ -251,11 +253,11 @@ class Traffic(RuleBasedStateMachine):
         finally:
             self.scratch.__exit__(None, None, None)
 
-    @rule(target=messages, which=st.integers(0, 1))
-    def send(self, which: int) -> tuple[int, str]:
+    @rule(target=messages, which=st.integers(0, 1), batch=st.sampled_from(["the batch", ""]))
+    def send(self, which: int, batch: str) -> tuple[int, str]:
         provider_id = f"id-{next(self.numbers)}"
         self.roots += 1
-        return message(self.accounts[which], provider_id, batch="the batch", text="Hello").pk, provider_id
+        return message(self.accounts[which], provider_id, batch=batch, text="Hello").pk, provider_id
 
     @rule(target=strangers, which=st.integers(0, 1), word=st.sampled_from(WORDS))
     def report_too_early(self, which: int, word: str) -> tuple[int, str]:
@@ -304,15 +306,25 @@ class Traffic(RuleBasedStateMachine):
                      message_id=made.message_id, by_provider=False)])  # fmt: skip
         Retry.objects.filter(pk=pk).update(state="accepted" if outcome == "delivered" else outcome)
 
+    @rule(one=messages)
+    def put_into_the_batch_again(self, one: tuple[int, str]) -> None:
+        row = Message.objects.select_related("recipient").get(pk=one[0])
+        register(row.account, [Send(to=row.recipient.digits, provider_message_id=one[1], batch="another")], Source.API)
+
+    @rule()
+    def add_up(self) -> None:
+        squash()
+
     @invariant()
     def every_root_is_in_one_bucket(self) -> None:
-        roots = Message.objects.filter(root=None)
+        roots = Message.objects.filter(root=None, batch__isnull=False)
         found = dict.fromkeys(Bucket, 0)
         for batch in Batch.objects.all():
             for bucket, number in tally([batch.pk])[batch.pk].items():
                 assert number >= 0
                 found[bucket] += number
-        assert sum(found.values()) == self.roots == roots.count()
+        assert sum(found.values()) == roots.count()
+        assert self.roots == Message.objects.filter(root=None).count()
         expected = dict.fromkeys(Bucket, 0)
         for effective in roots.values_list("effective", flat=True):
             expected[BUCKET[Status(effective)]] += 1

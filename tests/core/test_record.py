@@ -56,6 +56,7 @@ def test_the_number_of_questions_does_not_grow_with_the_number_of_messages(way: 
 def test_many_facts_about_one_message_are_no_more_questions_either() -> None:
     one = message(account("bsg"), "211")
     entries = tuple(Entry(word="sent", status=Status.SENT, at_raw=f"t{n}") for n in range(200))
+    record([heard(one, Report(id="211", entries=(Entry(word="sent", status=Status.SENT),)))])
     assert questions([heard(one, Report(id="211", entries=entries[:1]))]) == questions(
         [heard(one, Report(id="211", entries=entries))]
     )

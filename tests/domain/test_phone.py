@@ -114,3 +114,12 @@ def test_pretty_and_country() -> None:
     assert phone.pretty("254712345678") == "+254 712 345678"
     assert phone.country("254712345678") == "KE"
     assert phone.country("0") == ""
+
+
+@pytest.mark.parametrize(
+    ("digits", "country"),
+    [("254712345678", "KE"), ("12045550100", "US"), ("77011234567", "RU"), ("447400123456", "GB"),
+     ("80012345678", "001"), ("2105550100", ""), ("", "")],
+)  # fmt: skip
+def test_main_country_goes_by_the_code_alone(digits: str, country: str) -> None:
+    assert phone.main_country(digits) == country

@@ -13,6 +13,7 @@ from django.utils import timezone
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
+from dashboard.ingest.record import sent_again_as
 from dashboard.models import Batch, Message
 from dashboard.tallies import sends as sends_in, tally
 from dashboard.web.bars import WIDTH, segments
@@ -37,7 +38,7 @@ def test_the_buckets_sum_to_the_total_whatever_was_said_in_whatever_order(seed: 
     batch = only_batch()
     roots = messages[:8]
     for message in messages[8:]:  # four of them are retries of others
-        Message.objects.filter(pk=message.pk).update(root=chance.choice(roots))
+        sent_again_as(chance.choice(roots).pk, message.pk)
     for _round in range(15):
         said = [(m, chance.choice(REPORTED)) for m in chance.sample(messages, chance.randint(1, len(messages)))]
         reports(said, attempt=chance.randint(0, 2))

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.domain.lifecycle import PENDING
+from dashboard.ingest.record import sent_again_as
 from dashboard.keyset import BadCursor, chunks, window
 from dashboard.models import Account, Message
 from dashboard.queries import BadFilter, filter_messages, page
@@ -84,7 +85,7 @@ def test_overdue_is_pending_past_its_validity_or_an_hour_without_one(bsg: Accoun
 
 def test_a_bucket_of_a_batch_has_the_roots_and_what_they_count_as(bsg: Account) -> None:
     root, again = sends(bsg, 2, batch="b")
-    Message.objects.filter(pk=again.pk).update(root=root)
+    sent_again_as(root.pk, again.pk)
     report(root, Status.EXPIRED)
     report(again, Status.DELIVERED)
     batch = f"id:{root.batch_id}"

@@ -18,8 +18,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         changes = rebuild(dry_run=options["dry_run"])
-        would = "would change" if options["dry_run"] else "changed"
+        would, were = ("would change", "would be") if options["dry_run"] else ("changed", "were")
         self.stdout.write(
             f"{changes.added} events added, {changes.corrected} corrected, {changes.removed} removed; "
-            f"{changes.messages} messages {would} their status."
+            f"{changes.messages} messages {would} their status; {changes.sums} sums {were} put right."
         )

@@ -1,0 +1,187 @@
+"""The sums that pages show instead of counting: rows of +n and -n, inserted in the transaction that changes what they
+count.
+
+A sum is SUM(n) over the few rows that it has. Nobody updates a row, so that many can change one batch at once and none
+waits for another. `squash` adds rows up; `recount` compares the sums with what they are sums of.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
+
+from dashboard.domain import phone
+from dashboard.models import Batch, BatchCount, HourCount, Message
+
+log = logging.getLogger(__name__)
+
+RECENT = 5_000  # rows that are looked at for something to add up, the newest ones
+SQUASHED = 2_000  # rows added up in one transaction
+ROUNDS = 10  # such transactions in one look
+BATCHES = 100  # compared in one step
+RECOUNT_LOCK = 0x636F756E  # of PostgreSQL; any number that nobody else takes
+
+BATCH_KEY = ("batch_id", "status")
+HOUR_KEY = ("hour", "account_id", "country", "status")
+
+Row = BatchCount | HourCount
+
+
+# ------------------------------------------------------------------------------ changing them
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Where some messages count: roots in their batch by `effective`, all of them in their hour by `status`."""
+
+    batches: Counter[tuple[int, str]] = field(default_factory=Counter)
+    hours: Counter[tuple[datetime, int, str, str]] = field(default_factory=Counter)
+
+
+def counted(messages: Iterable[Message]) -> Counted:
+    found = Counted()
+    for message in messages:
+        if message.batch_id and not message.root_id:
+            found.batches[message.batch_id, message.effective] += 1
+        found.hours[hour_of(message.sent_at), message.account_id, message.country, message.status] += 1
+    return found
+
+
+def hour_of(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def move(before: Counted, after: Counted) -> None:
+    """Let the sums follow messages from where they counted to where they count now. Call inside the transaction."""
+    batches, hours = after.batches.copy(), after.hours.copy()
+    batches.subtract(before.batches)
+    hours.subtract(before.hours)
+    _insert(BatchCount, BATCH_KEY, batches)
+    _insert(HourCount, HOUR_KEY, hours)
+
+
+def add_messages(messages: Sequence[Message]) -> None:
+    """Store new messages and count them. The only way a message comes into being."""
+    for message in messages:
+        message.country = message.country or phone.main_country(message.recipient.digits)
+    Message.objects.bulk_create(messages)
+    move(Counted(), counted(messages))
+
+
+def _insert(model: type[Row], key: tuple[str, ...], sums: Counter[Any]) -> None:
+    rows: list[Any] = [model(**dict(zip(key, values, strict=True)), n=n) for values, n in sums.items() if n]
+    if rows:
+        model._default_manager.bulk_create(rows)
+
+
+# ------------------------------------------------------------------------------ adding them up
+
+
+def squash() -> int:
+    """Add up rows of the same sum where there are new ones; returns how many rows there were (the worker's job)."""
+    done = 0
+    for model, key in ((BatchCount, BATCH_KEY), (HourCount, HOUR_KEY)):
+        newest = model._default_manager.aggregate(newest=Max("pk"))["newest"] or 0
+        recent = model._default_manager.filter(pk__gt=newest - RECENT).values(key[0])
+        rows = model._default_manager.filter(**{f"{key[0]}__in": recent})
+        for _ in range(ROUNDS):
+            taken = _squash(rows, key)
+            done += taken
+            if taken < SQUASHED:
+                break
+    return done
+
+
+def _squash(rows: QuerySet[Any], key: tuple[str, ...]) -> int:
+    """Make one row of several, and none of those that cancel out. Rows that another worker has in hand are left."""
+    model = rows.model
+    others = model._default_manager.filter(**{name: OuterRef(name) for name in key}).exclude(pk=OuterRef("pk"))
+    several = rows.filter(Exists(others)).order_by("pk")
+    if not several.exists():  # nobody else waits while there is nothing to do
+        return 0
+    with transaction.atomic():
+        if connection.features.has_select_for_update_skip_locked:
+            several = several.select_for_update(skip_locked=True)
+        pks, sums = [], Counter[Any]()
+        for pk, n, *values in several.values_list("pk", "n", *key)[:SQUASHED]:
+            pks.append(pk)
+            sums[tuple(values)] += n
+        model._default_manager.filter(pk__in=pks).delete()
+        _insert(model, key, sums)
+    return len(pks)
+
+
+# ------------------------------------------------------------------------------ checking them
+
+
+def recount(*, repair: bool = True) -> Iterator[int]:
+    """Compare every sum with what it is a sum of, one bounded step after another.
+
+    Each step yields how many sums were wrong in it. A wrong one is a fault of ours: it is logged, and put right.
+    """
+    last = 0
+    while pks := list(Batch.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCHES]):
+        yield _compare(_batches_between(last, pks[-1]), BatchCount, BATCH_KEY, {}, repair)
+        last = pks[-1]
+    hour = _next_hour(None)
+    while hour is not None:
+        yield _compare(_in_hour(hour), HourCount, HOUR_KEY[1:], {"hour": hour}, repair)
+        hour = _next_hour(hour + timedelta(hours=1))
+
+
+def _batches_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
+    """(batch, status, n): the truth with a plus and the sums with a minus. One statement, so one moment."""
+    roots = Message.objects.filter(root=None, batch_id__gt=after, batch_id__lte=last).order_by()
+    told = BatchCount.objects.filter(batch_id__gt=after, batch_id__lte=last).order_by()
+    return roots.values_list("batch_id", "effective").annotate(total=Count("pk")).union(
+        told.values_list("batch_id", "status").annotate(total=-Sum("n")), all=True
+    )  # fmt: skip
+
+
+def _in_hour(hour: datetime) -> QuerySet[Any, tuple[Any, ...]]:
+    """(account, country, status, n), likewise."""
+    sent = Message.objects.filter(sent_at__gte=hour, sent_at__lt=hour + timedelta(hours=1)).order_by()
+    told = HourCount.objects.filter(hour=hour).order_by()
+    return sent.values_list("account_id", "country", "status").annotate(total=Count("pk")).union(
+        told.values_list("account_id", "country", "status").annotate(total=-Sum("n")), all=True
+    )  # fmt: skip
+
+
+def _next_hour(start: datetime | None) -> datetime | None:
+    """The first hour from then on in which something was sent, or is said to have been."""
+    sent, told = Message.objects.all(), HourCount.objects.all()
+    if start is not None:
+        sent, told = sent.filter(sent_at__gte=start), told.filter(hour__gte=start)
+    found = [sent.aggregate(at=Min("sent_at"))["at"], told.aggregate(at=Min("hour"))["at"]]
+    return min((hour_of(at) for at in found if at is not None), default=None)
+
+
+def _compare(
+    rows: QuerySet[Any, tuple[Any, ...]], model: type[Row], key: tuple[str, ...], common: dict[str, Any], repair: bool
+) -> int:
+    wrong = _differences(rows)
+    if not wrong or not repair:
+        return len(wrong)
+    with transaction.atomic():
+        if connection.vendor == "postgresql":  # a second worker must not put it right as well
+            connection.cursor().execute("SELECT pg_advisory_xact_lock(%s)", [RECOUNT_LOCK])
+        wrong = _differences(rows.all())
+        for values, n in wrong.items():
+            place = {**common, **dict(zip(key, values, strict=True))}
+            log.error("A sum was wrong by %+d and was put right: %s %s", n, model.__name__, place)
+            model._default_manager.create(**place, n=n)
+    return len(wrong)
+
+
+def _differences(rows: QuerySet[Any, tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
+    found: Counter[tuple[Any, ...]] = Counter()
+    for *values, n in rows:
+        found[tuple(values)] += n
+    return Counter({values: n for values, n in found.items() if n})
