@@ -34,7 +34,7 @@ def _more(facts: Facts, now: datetime) -> Iterator[Reason]:
     if facts.cause.said and not facts.on_its_way:
         yield said(facts.provider, facts.cause)
     if facts.unconfirmed:
-        yield Reason("The report was not signed, and asking has not confirmed it yet.", event=facts.cause.event)
+        yield facts.reported("The report was not signed, and asking has not confirmed it yet.")
     alike = facts.alike
     if len(alike) >= SAME_AGAIN:
         yield Reason(f"{len(alike)} tries ended in the same way, also the one before.", message=alike[-2])
@@ -67,12 +67,12 @@ def _double(facts: Facts, now: datetime) -> tuple[Double, Reason]:
     if facts.contradicted:
         return Double.POSSIBLE, Reason("A report came about a try that we thought was not sent.", message=mine)
     if facts.may_reopen_until is not None:
-        return Double.POSSIBLE, Reason(f"{facts.provider} may still try again by itself.", event=facts.cause.event)
+        return Double.POSSIBLE, facts.reported(f"{facts.provider} may still try again by itself.")
     if facts.unconfirmed:
-        return Double.POSSIBLE, Reason("The report of its failure is not confirmed.", event=facts.cause.event)
+        return Double.POSSIBLE, facts.reported("The report of its failure is not confirmed.")
     if facts.not_sent:
         return Double.NONE, Reason("Nothing was sent so far.", message=mine)
-    return Double.NONE, Reason("Every try so far was reported as failed.", event=facts.cause.event)
+    return Double.NONE, facts.reported("Every try so far was reported as failed.")
 
 
 _ANOTHER = {

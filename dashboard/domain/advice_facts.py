@@ -152,6 +152,10 @@ class Facts:
         """Whether another account could send it now."""
         return any(not way.why_not for way in self.ways[1:])
 
+    def reported(self, text: str) -> Reason:
+        """A reason that rests on the report of why the newest try failed."""
+        return Reason(text, event=self.cause.event, message=self.cause.message)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -201,4 +205,4 @@ _MEANS = {
 
 
 def said(provider: str, cause: Cause) -> Reason:
-    return Reason(f"{provider} said “{cause.said}”: {_MEANS[cause.failure]}.", event=cause.event)
+    return Reason(f"{provider} said “{cause.said}”: {_MEANS[cause.failure]}.", cause.event, cause.message)

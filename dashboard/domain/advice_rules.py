@@ -114,8 +114,7 @@ def _by_itself(facts: Facts, now: datetime) -> Advice | None:
         Outlook.LATER,
         f"{facts.provider} may still try again by itself. Wait {in_words(until - now)}, or it could arrive twice.",
         until,
-        (Reason(f"{facts.provider} retries failed messages by itself, and has not given up yet.",
-                event=facts.cause.event),),
+        (facts.reported(f"{facts.provider} retries failed messages by itself, and has not given up yet."),),
     )  # fmt: skip
 
 

@@ -138,6 +138,7 @@ class Cause:
     failure: Failure
     event: int | None = None
     said: str = ""
+    message: int | None = None  # the try about which it was said
 
 
 def cause(status: Status, complaints: Iterable[Complaint]) -> Cause:

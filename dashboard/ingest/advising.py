@@ -64,22 +64,22 @@ def advice_for(case: Case, others: Sequence[Account] = ()) -> Advice:
 
 def _cause(case: Case, message: Message) -> Cause:
     said = [complaint for pk, complaint in case.complaints if pk == message.pk]
-    return _shown(cause(Status(message.status), said))
+    return _shown(cause(Status(message.status), said), message.pk)
 
 
 def _stop(case: Case) -> Cause | None:
     """Who said that this number must not be texted, about whichever try."""
-    said = [c for _, c in case.complaints if _is_stop(c)]
-    return _shown(cause(said[-1].status, said)) if said else None
+    said = [(pk, complaint) for pk, complaint in case.complaints if _is_stop(complaint)]
+    return _shown(cause(said[-1][1].status, [said[-1][1]]), said[-1][0]) if said else None
 
 
 def _is_stop(complaint: Complaint) -> bool:
     return classified(f"{complaint.word} {complaint.detail}") is Failure.STOP
 
 
-def _shown(found: Cause) -> Cause:
+def _shown(found: Cause, message: int) -> Cause:
     """The provider's words may hold a number."""
-    return Cause(found.failure, found.event, masked(found.said))
+    return Cause(found.failure, found.event, masked(found.said), message)
 
 
 def _seen(case: Case) -> dict[int, Seen]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from dashboard.domain.lifecycle import reached_the_wire
-from dashboard.domain.prices import Price
 from dashboard.ingest.counts import add_messages
 from dashboard.ingest.items import Item, ours
 from dashboard.ingest.record import apply
@@ -29,54 +27,6 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, possible_at: datetime | None = None) -> None:
         super().__init__(message)
         self.code, self.message, self.possible_at = code, message, possible_at
-
-
-@dataclass(slots=True, kw_only=True)
-class Offer:
-    """What pressing the button would do, or why it cannot be pressed (`sentence` says either)."""
-
-    allowed: bool
-    code: str
-    sentence: str
-    original: Message
-    accounts: list[Account] = field(default_factory=list)
-    needs_text: bool = False
-    price: Price | None = None
-    copies_sent: int = 1
-    warning: str = ""
-
-
-def offer(message: Message, user: User) -> Offer:
-    """For the page and the dialog. Makes a constant number of queries and changes nothing."""
-    case = cases([message.root_pk], timezone.now(), ops=user.ops, user=user)[message.root_pk]
-    original, found = case.original, case.refusal()
-    return Offer(
-        allowed=found is None or bool(found.lifted_by),
-        code=found.code if found else "",
-        sentence=found.sentence if found else _promise(case),
-        original=original,
-        accounts=[original.account, *Account.objects.filter(enabled=True).exclude(pk=original.account_id)],
-        needs_text=case.text is None and not case.by_provider,
-        price=case.price,
-        copies_sent=sum(reached_the_wire(one.state) for one in case.tree),
-        warning=_doubt(original),
-    )
-
-
-def _promise(case: Case) -> str:
-    if case.by_provider:
-        return f"{case.account.provider.label} is asked to try this message again; it may charge for it as a new text."
-    return f"One new text is sent through {case.account.name}, after one last look whether the first one arrived."
-
-
-def _doubt(original: Message) -> str:
-    if original.status == Status.UNKNOWN:
-        return "No report came about this message: it may have arrived, and the person may get it twice."
-    if original.status == Status.UNDELIVERABLE:
-        return "The number was reported as wrong or dead; sending again will hardly help."
-    if original.conflict:
-        return "The reports about this message contradict each other."
-    return ""
 
 
 def request_retry(

@@ -21,11 +21,12 @@ from dashboard.domain.verdict import verdict
 from dashboard.ingest.checks import want_check
 from dashboard.ingest.offering import offer
 from dashboard.logs import masked
-from dashboard.models import Event, Evidence, Message, Orphan, Retry
+from dashboard.models import Event, Evidence, Message, Orphan, Retry, User
 from dashboard.story import story
 from dashboard.verdicts import facts_of
 from dashboard.web import sent_again
 from dashboard.web.access import EVERYBODY, roles
+from dashboard.web.advice import shown
 from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
 from dashboard.web.judged import card
@@ -132,9 +133,16 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "check": asking(message, now),
         **sent_again.context(tree.tries, tree.retries),
         "audit_url": audit_url(subject=f"message {message.root_pk}") if user.admin else "",
-        "may_retry": bool(user.roles & {"support", "ops"}),
-        "offer": offer(message, user) if user.roles & {"support", "ops"} else None,
+        **_sending_again(message, user, now),
     }
+
+
+def _sending_again(message: Message, user: User, now: datetime) -> dict[str, Any]:
+    """Whether the person may send it again, and whether it would help."""
+    if not user.roles & {"support", "ops"}:
+        return {"may_retry": False}
+    found = offer(message, user)
+    return {"may_retry": True, "offer": found, "advice": shown(found.advice, message.pk, now)}
 
 
 def _extra(message: Message, full: bool) -> list[tuple[str, str]]:

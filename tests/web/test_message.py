@@ -315,7 +315,7 @@ def test_a_permission_is_for_one_person_and_one_message(failed: Message) -> None
 
 def test_an_admin_reads_and_does_not_send(failed: Message) -> None:
     client = signed_in("admin")
-    assert "Send again" not in page(client, failed)
+    assert "Send again…" not in page(client, failed)
     assert client.get(f"/messages/{failed.pk}/retry/").status_code == 403
     assert client.post(f"/messages/{failed.pk}/retry/", {"reason": "x"}).status_code == 403
 
