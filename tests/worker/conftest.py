@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from django.test import override_settings
 
-from dashboard.models import User
+from dashboard.models import Message, User
 from providers.simulator.server import Simulator
 from tests.factory import person
 from tests.worker.rig import Rig
@@ -27,6 +27,15 @@ def make_rig(transactional_db: None) -> Iterator[Callable[..., Rig]]:
 @pytest.fixture
 def rig(make_rig: Callable[..., Rig]) -> Rig:
     return make_rig()
+
+
+@pytest.fixture
+def at_most_once(rig: Rig, no_cool_down: None) -> Iterator[None]:
+    """After the test: what left us is at most what the retries own up to."""
+    yield
+    for root in Message.objects.filter(root=None).select_related("recipient"):
+        owned = root.retries.filter(state__in=["accepted", "outcome_unknown", "sending"]).count()
+        assert len(rig.sim.ledger(to=root.recipient.digits)) <= owned
 
 
 @pytest.fixture

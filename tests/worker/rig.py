@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import time_machine
+from django.test import Client
 from django.utils import timezone
 
 from dashboard.accounts import save_account
@@ -24,6 +26,7 @@ from providers.base import Outgoing
 from providers.http import Caller
 from providers.simulator.server import Simulator
 from providers.simulator.traffic import bulk, number
+from tests.factory import person
 
 KEYS = tuple(PROVIDERS)
 TEXT, SENDER = "Your order is ready.", "Shop"
@@ -119,6 +122,16 @@ class Rig:
     def ask_again(self, message: Message, user: User, nonce: str = "n1", **fields: Any) -> Retry:
         return request_retry(message.pk, reason="The customer asked for it.", nonce=nonce, user=user, **fields)[0]
 
+    def ask_each_again(self, messages: Iterable[Message]) -> list[Retry]:
+        """As `ask_again`, by as many people as their limits call for."""
+        people: list[User] = []
+        retries = []
+        for count, message in enumerate(messages):
+            if count % 9 == 0:
+                people.append(person("ops"))
+            retries.append(self.ask_again(message, people[-1], f"each{message.pk}"))
+        return retries
+
     # -- looking
 
     def asked(self, key: str = "", path: str = "") -> list[str]:
@@ -128,6 +141,16 @@ class Rig:
 
     def statuses(self, account: Account) -> Counter[str]:
         return Counter(Message.objects.filter(account=account).values_list("status", flat=True))
+
+
+def after(retry: Retry) -> Retry:
+    return Retry.objects.select_related("message", "root", "original").get(pk=retry.pk)
+
+
+def hook(account: Account, body: dict[str, Any]) -> None:
+    """A report comes in."""
+    path = account.webhook_url.removeprefix("http://testserver")
+    assert Client().post(path, json.dumps(body), content_type="application/json").status_code == 200
 
 
 def by_fate(messages: Iterable[Message]) -> dict[int, Message]:
