@@ -11,7 +11,7 @@ from statistics import median
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.verdict import NO_MORE, Verdict
 from dashboard.domain.verdict_facts import Clause, clock, lasting
-from dashboard.domain.verdict_words import Side, Sure
+from dashboard.domain.verdict_words import WE_CAN_SEND_AGAIN, WORDS, Kind, Side, Sure
 from providers.base import Status
 
 LATELY = timedelta(days=30)
@@ -23,6 +23,14 @@ _OUTCOMES = {
     Status.REJECTED: "was refused",
     Status.CANCELLED: "was stopped",
 }
+# Why one text did not arrive, and the message's own verdict whose words for the customer fit.
+_WHY = {
+    Status.EXPIRED: ("the phone was off or out of reach", Kind.PHONE_WAS_OFF),
+    Status.UNDELIVERABLE: ("the network calls the number wrong or out of use", Kind.BAD_NUMBER),
+    Status.REJECTED: ("it was refused", Kind.REFUSED),
+    Status.CANCELLED: ("it was stopped", Kind.STOPPED),
+}
+_FAILED, _NEVER_SENT = ("it failed", Kind.FAILED), ("it never left us", Kind.NOT_SENT)
 _ASK = "Please look through all your messages, also the blocked ones."
 _MISSED = "The last messages we sent you did not reach your phone number. "
 
@@ -192,14 +200,15 @@ def _not_arrived(record: Record, texts: Sequence[Sent]) -> Verdict:
 
 
 def _one_missed(record: Record, text: Sent, because: tuple[Clause, ...]) -> Verdict:
+    why, kind = _NEVER_SENT if text.not_sent else _WHY.get(text.status, _FAILED)
+    words = WORDS[kind]
     return Verdict(
         kind="one_missed",
-        sentence=f"The last text, sent {record.ago(text.sent_at)}, did not arrive.",
+        sentence=f"The last text, sent {record.ago(text.sent_at)}, did not arrive: {why}.",
         because=because,
-        side=Side.CANNOT_KNOW,
-        sure=Sure.CERTAIN,
-        customer="The last message we sent you did not reach your phone number. Please make sure that the phone is on "
-        "and has signal.",
+        side=words.side,
+        sure=words.sure,
+        customer=words.customer.format(again="" if record.opted_out else WE_CAN_SEND_AGAIN),
         now=f"Open message {text.pk}: it says why, and whether sending again may help.",
     )
 

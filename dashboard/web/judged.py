@@ -17,7 +17,7 @@ SIDES: dict[Side, tuple[str, Any]] = {
     Side.OURS: ("home", gettext_lazy("Ours")),
     Side.PROVIDER: ("building", gettext_lazy("The provider’s")),
     Side.NETWORK: ("world", gettext_lazy("The network’s")),
-    Side.HANDSET: ("phone", gettext_lazy("The phone’s or its number’s")),
+    Side.HANDSET: ("phone", gettext_lazy("The phone’s")),
     Side.CANNOT_KNOW: ("question-mark", gettext_lazy("We cannot know")),
 }
 SURE: dict[Sure, Any] = {

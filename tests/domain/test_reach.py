@@ -50,7 +50,7 @@ CASES = [
          [text(S.SENT, 1 / 24), text(S.DELIVERED, 3)]),
     Case("on its way, and never reached", "on_its_way", "is on its way", "message-90 strip", [text(S.SENT, 1 / 24)]),
     Case("nobody knows", "unknown", "Nobody can tell", "message-89 strip", [text(S.UNKNOWN, 4)]),
-    Case("missed one", "one_missed", "The last text, sent 1 day ago, did not arrive", "message-88 message-87",
+    Case("missed one", "one_missed", "did not arrive: the phone was off or out of reach.", "message-88 message-87",
          [text(S.EXPIRED, 1), text(S.DELIVERED, 3)]),
     Case("four expired in a row", "phone_off", "The last 4 texts did not arrive, since 11:59 EAT on Monday",
          "message-86 message-85 message-84 message-82", [*(text(S.EXPIRED, days) for days in (1, 2, 3, 4)),
@@ -84,6 +84,24 @@ def test_the_verdict_over_a_number(case: Case) -> None:
     assert not TRADE.search(found.customer)
     assert not [p.label for p in PROVIDERS.values() if p.label in found.customer]
     assert not re.search(r"Main|Other|Third", found.customer)
+
+
+@pytest.mark.parametrize(
+    ("status", "not_sent", "why", "side"),
+    [
+        (S.UNDELIVERABLE, False, "the network calls the number wrong", "handset"),
+        (S.REJECTED, False, "it was refused", "provider"),
+        (S.CANCELLED, False, "it was stopped", "provider"),
+        (S.FAILED, False, "it failed", "cannot_know"),
+        (S.FAILED, True, "it never left us", "ours"),
+    ],
+)
+def test_one_missed_text_says_why(status: Status, not_sent: bool, why: str, side: str) -> None:
+    found = reach(Record([text(status, 1, not_sent=not_sent), text(S.DELIVERED, 2)], NOW, ZoneInfo("UTC")))
+    assert found is not None
+    assert f"did not arrive: {why}" in found.sentence
+    assert found.side == side
+    assert "{" not in found.customer
 
 
 def test_nothing_more_is_sent_to_who_asked_for_that() -> None:
