@@ -11,7 +11,8 @@ from statistics import median
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.verdict import NO_MORE, Verdict
 from dashboard.domain.verdict_facts import Clause, clock, lasting
-from dashboard.domain.verdict_words import WE_CAN_SEND_AGAIN, WORDS, Kind, Side, Sure
+from dashboard.domain.verdict_kinds import Kind, Side, Sure
+from dashboard.domain.verdict_words import WE_CAN_SEND_AGAIN, WORDS
 from providers.base import Status
 
 LATELY = timedelta(days=30)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from dashboard.domain import verdict_sending as sending, verdict_undelivered as undelivered
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
 from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
+from dashboard.domain.verdict_kinds import SEND_AGAIN, Kind, Side, Sure
 from dashboard.domain.verdict_sending import Finding
-from dashboard.domain.verdict_words import SEND_AGAIN, WE_CAN_SEND_AGAIN, WORDS, Kind, Side, Sure
+from dashboard.domain.verdict_words import WE_CAN_SEND_AGAIN, WORDS
 from providers.base import Status
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (

@@ -9,7 +9,7 @@ from datetime import timedelta
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.timeline import TimelineEntry
 from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
-from dashboard.domain.verdict_words import Kind, Side, Sure
+from dashboard.domain.verdict_kinds import Kind, Side, Sure
 from providers.base import Status
 
 UNTAKEN = timedelta(minutes=5)  # a send of ours may wait this long

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
+from dashboard.domain.failures import Complaint, Failure, cause
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
+from dashboard.domain.verdict_kinds import Kind, Side, Sure
 from dashboard.domain.verdict_sending import Finding, in_parts, late_after, trouble, troubled
-from dashboard.domain.verdict_words import Kind, Side, Sure
 from providers.base import Status
 
 BEHIND = timedelta(minutes=10)  # a check may be due this long before our worker is to blame
@@ -164,54 +166,93 @@ def _last_of(facts: Facts) -> Clause | None:
 
 
 def failed(facts: Facts) -> Finding:
-    """Every message that no other rule took: it has a negative final."""
-    report = facts.deciding
-    word = facts.quoted(report)
-    if facts.status is Status.EXPIRED:
-        return _expired(facts, word)
-    if facts.status is Status.UNDELIVERABLE:
-        return _undeliverable(facts, word)
-    if facts.status is Status.REJECTED:
-        if facts.neighbours and facts.neighbours.refused > facts.neighbours.sent / 2:
-            many = f"{facts.neighbours.refused} of {facts.neighbours.sent} others were refused too."
-            return Finding(Kind.REFUSED_WITH_MANY, [word, Clause(many, "figure-neighbours")])
-        return Finding(Kind.REFUSED, [word, facts.beside])
-    if facts.status is Status.CANCELLED:
-        return Finding(Kind.STOPPED, [word])
-    return _failed(facts, word)
+    """Every message that no other rule took: it has a negative final. What the provider said about it decides."""
+    word = facts.quoted(facts.deciding)
+    if facts.status is Status.FAILED and facts.reopens_until and facts.now < facts.reopens_until:
+        return _may_be_tried_again(facts, word, facts.reopens_until)
+    complaints = [entry for entry in facts.said if entry.status in NEGATIVE_FINALS]
+    found = cause(
+        facts.status,
+        [
+            Complaint(entry.status or facts.status, entry.word, entry.detail, entry.attempt, entry.event_id)
+            for entry in complaints
+        ],
+    )
+    said = [word, *(facts.quoted(entry) for entry in complaints if entry.event_id == found.event)]
+    if rule := _BY_CAUSE.get(found.failure):
+        return rule(facts, said)
+    return Finding(_KINDS[found.failure], said) if found.failure in _KINDS else _without_reason(facts, said)
 
 
-def _expired(facts: Facts, word: Clause | None) -> Finding:
+def _may_be_tried_again(facts: Facts, word: Clause | None, until: datetime) -> Finding:
+    own = f"{facts.line.provider} may try again by itself until {facts.by_then(until)}."
+    return Finding(Kind.MAY_BE_TRIED_AGAIN, [word, Clause(own, "story")], {"until": facts.by_then(until)})
+
+
+def _phone(facts: Facts, said: list[Clause | None]) -> Finding:
     given = facts.valid_until - facts.sent_at if facts.valid_until else None
-    stands = [word, facts.time_left if facts.valid_until else None, facts.beside, facts.alive, facts.streak]
+    stands = [*said, facts.time_left if facts.valid_until else None, facts.beside, facts.alive, facts.streak]
     if _with_many(facts):
         return _many(facts, Kind.LOST_WITH_MANY, stands)
-    if given is not None and timedelta(0) < given <= LITTLE_TIME:
-        return Finding(Kind.TOO_LITTLE_TIME, [word, facts.time_left, facts.as_usual], {"span": lasting(given)})
+    if facts.status is Status.EXPIRED and given is not None and timedelta(0) < given <= LITTLE_TIME:
+        return Finding(Kind.TOO_LITTLE_TIME, [*said, facts.time_left, facts.as_usual], {"span": lasting(given)})
     return Finding(Kind.PHONE_WAS_OFF, stands)
 
 
-def _undeliverable(facts: Facts, word: Clause | None) -> Finding:
+def _number(facts: Facts, said: list[Clause | None]) -> Finding:
     reached = facts.life.reached_at
     if reached is not None and facts.now - reached < REACHED_LATELY:
-        return Finding(Kind.GOOD_NUMBER_REFUSED, [word, facts.alive], {"ago": lasting(facts.now - reached) + " ago"})
-    return Finding(Kind.BAD_NUMBER, [word, facts.streak])
+        return Finding(Kind.GOOD_NUMBER_REFUSED, [*said, facts.alive], {"ago": lasting(facts.now - reached) + " ago"})
+    return Finding(Kind.BAD_NUMBER, [*said, facts.streak])
 
 
-def _failed(facts: Facts, word: Clause | None) -> Finding:
-    if facts.reopens_until and facts.now < facts.reopens_until:
-        until = facts.by_then(facts.reopens_until)
-        own = Clause(
-            f"{facts.line.provider} tries again by itself; that is over {facts.clock(facts.reopens_until)}.", "story"
-        )
-        return Finding(Kind.MAY_BE_TRIED_AGAIN, [word, own], {"until": until})
-    report = facts.deciding
-    if report and report.word == "refused" and "send answer" in report.sources:
-        return Finding(Kind.NOT_TAKEN, [word])
+def _refused(facts: Facts, said: list[Clause | None]) -> Finding:
+    if _is_send_answer(facts):
+        return Finding(Kind.NOT_TAKEN, said)
+    others = facts.neighbours
+    if others and others.refused > others.sent / 2:
+        many = Clause(f"{others.refused} of {others.sent} others were refused too.", "figure-neighbours")
+        return Finding(Kind.REFUSED_WITH_MANY, [*said, many])
+    return Finding(Kind.REFUSED, [*said, facts.beside])
+
+
+def _is_send_answer(facts: Facts) -> bool:
+    """Whether the provider said so to our own send."""
+    return facts.deciding is not None and facts.deciding.word == "refused" and "send" in facts.deciding.sources
+
+
+def _fault(facts: Facts, said: list[Clause | None]) -> Finding:
     if _with_many(facts):
-        return _many(facts, Kind.LOST_WITH_MANY, [word, facts.beside])
+        return _many(facts, Kind.LOST_WITH_MANY, [*said, facts.beside])
+    return Finding(Kind.NETWORK_FAULT, [*said, facts.beside])
+
+
+def _without_reason(facts: Facts, said: list[Clause | None]) -> Finding:
+    if _is_send_answer(facts):
+        return Finding(Kind.NOT_TAKEN, said)
+    if _with_many(facts):
+        return _many(facts, Kind.LOST_WITH_MANY, [*said, facts.beside])
+    report = facts.deciding
     if report and report.detail:
-        return Finding(
-            Kind.FAILED, [word, facts.beside], {"reason": f": {quote(report.detail.rstrip('.'))}"}, Side.PROVIDER
-        )
-    return Finding(Kind.FAILED, [word, facts.beside], {"reason": ", and gives no clearer reason"})
+        reason = f": {quote(report.detail.rstrip('.'))}"
+        return Finding(Kind.FAILED, [*said, facts.beside], {"reason": reason}, Side.PROVIDER)
+    return Finding(Kind.FAILED, [*said, facts.beside], {"reason": ", and gives no clearer reason"})
+
+
+_BY_CAUSE: dict[Failure, Callable[[Facts, list[Clause | None]], Finding]] = {
+    Failure.PHONE: _phone,
+    Failure.NUMBER: _number,
+    Failure.REFUSED: _refused,
+    Failure.NETWORK: _fault,
+}
+_KINDS = {
+    Failure.STOP: Kind.WANTS_NONE,
+    Failure.SENDER: Kind.SENDER_REFUSED,
+    Failure.CONTENT: Kind.WORDS_REFUSED,
+    Failure.BALANCE: Kind.NO_MONEY,
+    Failure.ACCESS: Kind.NO_ACCESS,
+    Failure.ROUTE: Kind.NO_WAY_THERE,
+    Failure.BARRED: Kind.BARRED,
+    Failure.MEMORY: Kind.PHONE_FULL,
+    Failure.STOPPED: Kind.STOPPED,
+}

@@ -7,23 +7,8 @@ says so. The customer's words name no provider and use no word of the trade.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Side(StrEnum):
-    """On whose side it hangs, or went wrong."""
-
-    OURS = "ours"
-    PROVIDER = "provider"
-    NETWORK = "network"
-    HANDSET = "handset"
-    CANNOT_KNOW = "cannot_know"
-
-
-class Sure(StrEnum):
-    CERTAIN = "certain"
-    LIKELY = "likely"
-    GUESS = "guess"
+from dashboard.domain.verdict_kinds import Kind, Side, Sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,74 +22,6 @@ class Words:
     customer: str
     now: str
 
-
-class Kind(StrEnum):
-    """Every answer there is to "why has it not arrived?"."""
-
-    # it arrived
-    DELIVERED = "delivered"
-    DELIVERED_LATE = "delivered_late"
-    DELIVERED_UNCONFIRMED = "delivered_unconfirmed"
-    DELIVERED_DOUBTED = "delivered_doubted"
-    DELIVERED_PARTLY = "delivered_partly"
-    DELIVERED_IN_APP = "delivered_in_app"
-    DELIVERED_UNNOTED = "delivered_unnoted"
-    DELIVERED_BY_ANOTHER = "delivered_by_another"
-    # our own sending
-    NOT_SENT_YET = "not_sent_yet"
-    HELD_BACK = "held_back"
-    BEING_SENT = "being_sent"
-    SENT_OR_NOT = "sent_or_not"
-    NOT_SENT = "not_sent"
-    NOT_SENT_BUT_HEARD_OF = "not_sent_but_heard_of"
-    NOT_TAKEN = "not_taken"
-    # sent again since
-    AGAIN_SOON = "again_soon"
-    AGAIN_ON_ITS_WAY = "again_on_its_way"
-    AGAIN_SENT_OR_NOT = "again_sent_or_not"
-    # on its way
-    NOT_DUE = "not_due"
-    JUST_TOLD = "just_told"
-    TOO_EARLY = "too_early"
-    PARTS_COMING = "parts_coming"
-    PROVIDER_TRIES_AGAIN = "provider_tries_again"
-    TIME_RAN_OUT = "time_ran_out"
-    CANNOT_ASK = "cannot_ask"
-    NOBODY_ASKS = "nobody_asks"
-    ODD_WORD = "odd_word"
-    NOT_KNOWN_THERE = "not_known_there"
-    NO_REPORTS = "no_reports"
-    NOT_A_WORD = "not_a_word"
-    NOT_NAMED = "not_named"
-    HELD_BY_PROVIDER = "held_by_provider"
-    AT_GATEWAY = "at_gateway"
-    TROUBLE_OF_MANY = "trouble_of_many"
-    PHONE_OFF = "phone_off"
-    STILL_TRYING = "still_trying"
-    # nobody knows
-    PROVIDER_UNSURE = "provider_unsure"
-    NO_REPORT = "no_report"
-    # it did not arrive
-    PHONE_WAS_OFF = "phone_was_off"
-    LOST_WITH_MANY = "lost_with_many"
-    TOO_LITTLE_TIME = "too_little_time"
-    BAD_NUMBER = "bad_number"
-    GOOD_NUMBER_REFUSED = "good_number_refused"
-    REFUSED = "refused"
-    REFUSED_WITH_MANY = "refused_with_many"
-    STOPPED = "stopped"
-    MAY_BE_TRIED_AGAIN = "may_be_tried_again"
-    FAILED = "failed"
-
-
-ARRIVED = frozenset(kind for kind in Kind if kind.value.startswith("delivered"))
-# Where sending again is what there is to do: not to somebody who asked not to be texted.
-SEND_AGAIN = frozenset(
-    {
-        Kind.DELIVERED_PARTLY, Kind.NOT_SENT, Kind.NOT_TAKEN, Kind.PROVIDER_UNSURE, Kind.NO_REPORT, Kind.PHONE_WAS_OFF,
-        Kind.LOST_WITH_MANY, Kind.TOO_LITTLE_TIME, Kind.GOOD_NUMBER_REFUSED, Kind.STOPPED, Kind.FAILED,
-    }
-)  # fmt: skip
 
 _ARRIVED = (
     "Your message was delivered to your phone number{at}. Please look through all your messages, also the blocked ones."
@@ -363,6 +280,49 @@ WORDS: dict[Kind, Words] = {
         "It failed, but {provider} may still try again by itself.", Side.PROVIDER, Sure.LIKELY,
         "Your message could not be delivered at the first try, and may be tried again. Please keep the phone on.",
         "Wait until {until}: sending now could make two texts of one.",
+    ),
+    Kind.WANTS_NONE: Words(
+        "Not received: this number is on a list that gets no such texts.", Side.HANDSET, Sure.LIKELY,
+        _NOT_ARRIVED + "The number is on a list that gets no such messages. Tell us if you would like to get them.",
+        "Do not send it again. Ask whether the person wants texts; if not, note that on the number’s page.",
+    ),
+    Kind.SENDER_REFUSED: Words(
+        "Not received: the sender name it was sent with was refused.", Side.OURS, Sure.LIKELY,
+        _NOT_ARRIVED + "It was refused on the way. We are sorry, and we are looking into it.",
+        "Tell operations: the same sender would be refused again. Raise it with {provider} or use another sender.",
+    ),
+    Kind.WORDS_REFUSED: Words(
+        "Not received: a filter refused it because of its words.", Side.OURS, Sure.LIKELY,
+        _NOT_ARRIVED + "It was refused on the way. We are sorry, and we are looking into it.",
+        "The same text would be refused again: change the words, or raise it with {provider}.",
+    ),
+    Kind.NO_MONEY: Words(
+        "Not received: the account {account} had no money left.", Side.OURS, Sure.LIKELY, _WE_LOOK,
+        "Tell an administrator that {account} needs money, then send it again.",
+    ),
+    Kind.NO_ACCESS: Words(
+        "Not received: {provider} did not accept our account or its key.", Side.OURS, Sure.LIKELY, _WE_LOOK,
+        "Tell an administrator to look at the account {account}.",
+    ),
+    Kind.NO_WAY_THERE: Words(
+        "Not received: the account {account} has no way to this network.", Side.OURS, Sure.LIKELY,
+        _NOT_ARRIVED + "We could not reach your network. We are sorry, and we are looking into it.",
+        "Send it again through another account, and tell operations.",
+    ),
+    Kind.BARRED: Words(
+        "Not received: the network gives this phone no texts.", Side.HANDSET, Sure.LIKELY,
+        _NOT_ARRIVED + "Your mobile network gives your phone no such messages. Please ask them to switch that on.",
+        "Ask the person to talk to their network; sending it again will hardly help.",
+    ),
+    Kind.PHONE_FULL: Words(
+        "Not received: the phone has no room for more texts.", Side.HANDSET, Sure.LIKELY,
+        _NOT_ARRIVED + "The phone has no room for more messages. Please delete some.{again}",
+        "Send it again once the person has made room.",
+    ),
+    Kind.NETWORK_FAULT: Words(
+        "Not received: a network had a fault of a kind that usually passes.", Side.NETWORK, Sure.LIKELY,
+        _NOT_ARRIVED + "There was a fault in a mobile network. We are sorry.{again}",
+        "Send it again in a while.",
     ),
     Kind.FAILED: Words(
         "Not received: {provider} says that it failed{reason}.", Side.CANNOT_KNOW, Sure.CERTAIN,

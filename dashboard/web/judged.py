@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
 from dashboard.domain.verdict import Verdict
-from dashboard.domain.verdict_words import Kind, Side, Sure
+from dashboard.domain.verdict_kinds import Kind, Side, Sure
 from dashboard.web.chips import CHIPS
 from providers.base import Status
 

@@ -17,7 +17,8 @@ from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.timeline import Fact, timeline
 from dashboard.domain.verdict import NO_MORE, Verdict, verdict
 from dashboard.domain.verdict_facts import Facts, Life, Line, Neighbours, Try, Usual, clock, lasting
-from dashboard.domain.verdict_words import ARRIVED, SEND_AGAIN, WORDS, Kind
+from dashboard.domain.verdict_kinds import ARRIVED, SEND_AGAIN, Kind
+from dashboard.domain.verdict_words import WORDS
 from providers import PROVIDERS
 from providers.base import Status
 
@@ -192,9 +193,12 @@ CASES = [
     case("nothing left us, yet the provider reports", Kind.NOT_SENT_BUT_HEARD_OF, "cannot_know", "certain",
          "event-1 event-2", "Do not send it again", "cannot tell", S.SENT,
          [ours(SECOND, S.FAILED, "not_sent", "Not sent."), EN_ROUTE], not_sent=True, reported=True, conflict=True),
+    case("the provider took nothing, because of the sender", Kind.SENDER_REFUSED, "ours", "likely", "event-1",
+         "same sender", "refused on the way", S.FAILED,
+         [says(SECOND, S.FAILED, "refused", detail="Sender not allowed.", sources=("send",))]),
     case("the provider took nothing", Kind.NOT_TAKEN, "provider", "certain", "event-1", "another account",
          "not been sent",
-         S.FAILED, [says(SECOND, S.FAILED, "refused", detail="Sender not allowed.", sources=("send answer", "send"))]),
+         S.FAILED, [says(SECOND, S.FAILED, "refused", detail="Error 9.", sources=("send",))]),
     # ---------------------------------------------------------------- sent again since
     case("failed, and about to go again", Kind.AGAIN_SOON, "ours", "certain", "event-1 message-9", "goes out by itself",
          "sending it again", S.FAILED, [says(MINUTE, S.FAILED)], tries=[Try(pk=9, status=S.CREATED)]),
@@ -342,7 +346,7 @@ CASES = [
          "Check the number", "number is right", S.UNDELIVERABLE, [says(MINUTE, S.UNDELIVERABLE)],
          life=Life(message=5, reached_at=SENT - 200 * DAY)),
     case("rejected", Kind.REFUSED, "provider", "likely", "event-1 figure-neighbours", "change the sender",
-         "refused on the way", S.REJECTED, [says(MINUTE, S.REJECTED, detail="Blocked sender.")], neighbours=WELL),
+         "refused on the way", S.REJECTED, [says(MINUTE, S.REJECTED, detail="Denied.")], neighbours=WELL),
     case("rejected with nearly all others", Kind.REFUSED_WITH_MANY, "ours", "guess", "event-1 figure-neighbours",
          "which sender", "refused on the way", S.REJECTED, [says(MINUTE, S.REJECTED)], neighbours=ALL_REFUSED),
     case("stopped at the provider", Kind.STOPPED, "provider", "certain", "event-1", "who stopped it", "was stopped",
@@ -352,8 +356,31 @@ CASES = [
          reopens_until=SENT + 90 * MINUTE),
     case("failed, and the time to try again is over", Kind.FAILED, "cannot_know", "certain", "event-1", "Send it again",
          "did not reach", S.FAILED, [says(MINUTE, S.FAILED)], reopens_until=SENT + 30 * MINUTE),
-    case("failed, with a reason", Kind.FAILED, "provider", "certain", "event-1", "Send it again", "did not reach",
-         S.FAILED, [says(MINUTE, S.FAILED, detail="THROTTLED")]),
+    case("failed, with a reason we have no words for", Kind.FAILED, "provider", "certain", "event-1", "Send it again",
+         "did not reach", S.FAILED, [says(MINUTE, S.FAILED, detail="Error 1139.")]),
+    case("failed through a fault that passes", Kind.NETWORK_FAULT, "network", "likely", "event-1", "in a while",
+         "fault in a mobile network", S.FAILED, [says(MINUTE, S.FAILED, detail="THROTTLED")]),
+    case("failed since the phone was away", Kind.PHONE_WAS_OFF, "handset", "likely", "event-1", "phone is on",
+         "off or had no signal", S.FAILED, [says(MINUTE, S.FAILED, detail="Absent subscriber")]),
+    case("failed since the number is wrong", Kind.BAD_NUMBER, "handset", "likely", "event-1", "Check the number",
+         "number is right", S.FAILED, [says(MINUTE, S.FAILED, detail="Unknown subscriber")]),
+    case("on a list that wants no texts", Kind.WANTS_NONE, "handset", "likely", "event-1", "Do not send it again",
+         "would like to get them", S.REJECTED, [says(MINUTE, S.REJECTED, detail="Blacklisted")]),
+    case("the words were refused", Kind.WORDS_REFUSED, "ours", "likely", "event-1", "change the words",
+         "refused on the way", S.REJECTED, [says(MINUTE, S.REJECTED, detail="Spam detected")]),
+    case("there was no money", Kind.NO_MONEY, "ours", "likely", "event-1", "needs money", "not been sent", S.FAILED,
+         [says(MINUTE, S.FAILED, detail="Insufficient balance")]),
+    case("our key was not accepted", Kind.NO_ACCESS, "ours", "likely", "event-1", "look at the account",
+         "not been sent", S.FAILED, [says(MINUTE, S.FAILED, detail="Account suspended")]),
+    case("no way to this network", Kind.NO_WAY_THERE, "ours", "likely", "event-1", "through another account",
+         "could not reach your network", S.REJECTED, [says(MINUTE, S.REJECTED, detail="No route")]),
+    case("the network gives this phone no texts", Kind.BARRED, "handset", "likely", "event-1", "their network",
+         "switch that on", S.UNDELIVERABLE, [says(MINUTE, S.UNDELIVERABLE, detail="Call barred")]),
+    case("the phone is full", Kind.PHONE_FULL, "handset", "likely", "event-1", "made room", "delete some", S.FAILED,
+         [says(MINUTE, S.FAILED, detail="Memory capacity exceeded")]),
+    case("the telling reason came with another word", Kind.PHONE_FULL, "handset", "likely", "event-2 event-1",
+         "made room", "delete some", S.UNDELIVERABLE,
+         [says(MINUTE, S.FAILED, detail="Memory full"), says(2 * MINUTE, S.UNDELIVERABLE)]),
     case("failed with many others", Kind.LOST_WITH_MANY, "network", "likely", "event-1 figure-neighbours",
          "Tell operations", "many phones", S.FAILED, [says(MINUTE, S.FAILED)], neighbours=BADLY),
     case("failed, three times in all", Kind.FAILED, "cannot_know", "certain", "event-1 again", "Send it again",
