@@ -48,7 +48,10 @@ def _more(facts: Facts, now: datetime) -> Iterator[Reason]:
         text = f"{record.percent} % of the messages that failed like this arrived when sent again this way"
         yield Reason(f"{text} ({record.arrived} of {record.decided}).", n=record.decided)
     else:
-        yield Reason(f"Too few failed like this and were sent again to say more ({record.decided}).", n=record.decided)
+        some = f"Only {record.decided}" if record.decided else "None"
+        yield Reason(
+            f"{some} of the messages that failed like this went this way again: too few to say.", n=record.decided
+        )
 
 
 def _double(facts: Facts, now: datetime) -> tuple[Double, Reason]:

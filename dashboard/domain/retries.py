@@ -148,7 +148,8 @@ def _blocked(s: Situation) -> Refusal | None:
     sentence = "The provider or the network refused it; the same text would be refused again."
     if not s.ops:
         return Refusal("blocked", f"{sentence} Operations may change it.")
-    return Refusal("blocked", sentence, lifted_by=frozenset({TEXT, SENDER, ACCOUNT}))
+    change = frozenset({TEXT, SENDER, ACCOUNT})
+    return Refusal("blocked", f"{sentence} Change the text, the sender or the account.", lifted_by=change)
 
 
 def _age(s: Situation) -> Refusal | None:
@@ -192,7 +193,7 @@ def cool_again_at(status: Status, final_at: datetime | None, cool_down: tuple[in
 def _account(s: Situation) -> Refusal | None:
     through, another = s.through, frozenset({ACCOUNT})
     if not through.enabled:
-        return Refusal("account_disabled", "The account is switched off.", lifted_by=another)
+        return Refusal("account_disabled", "The account is switched off. Choose another one.", lifted_by=another)
     if through.held_until is not None and through.held_until > s.now:
         wait = in_words(through.held_until - s.now)
         why = through.held_why.rstrip(". ")

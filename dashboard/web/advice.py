@@ -20,9 +20,9 @@ OUTLOOKS = {
     Outlook.CANNOT_KNOW: Chip("unknown", "question-mark", "Nobody can say"),
 }
 DOUBLES = {
-    Double.NONE: gettext_lazy("no"),
-    Double.POSSIBLE: gettext_lazy("possibly"),
-    Double.LIKELY: gettext_lazy("likely"),
+    Double.NONE: gettext_lazy("No"),
+    Double.POSSIBLE: gettext_lazy("Possibly"),
+    Double.LIKELY: gettext_lazy("Likely"),
 }
 
 
@@ -55,11 +55,13 @@ class Shown:
     headline: str
     when: datetime | None
     now: bool
+    never: bool
     reasons: list[Said]
     double: str
     double_why: Said
     is_double: bool
     lines: list[Line]
+    urged: bool  # the button may look like the thing to do
 
 
 def shown(advice: Advice, message: int, now: datetime) -> Shown:
@@ -69,11 +71,13 @@ def shown(advice: Advice, message: int, now: datetime) -> Shown:
         headline=advice.headline,
         when=advice.when,
         now=advice.when is not None and advice.when <= now,
+        never=advice.verdict is Outlook.NO,
         reasons=[_said(reason, message) for reason in advice.reasons],
         double=str(DOUBLES[advice.double]),
         double_why=_said(advice.double_why, message),
         is_double=advice.double is not Double.NONE,
         lines=[_line(row) for row in advice.rows],
+        urged=advice.verdict is not Outlook.NO and advice.double is not Double.LIKELY,
     )
 
 
@@ -96,7 +100,7 @@ def _line(row: Row) -> Line:
         if record.decided
         else "",
         price=money(price.amount, price.currency) if price else _("not known"),
-        price_of=_("usual, of %(n)s") % {"n": price.of} if price and price.of else "",
+        price_of=_("usual, of %(n)s texts") % {"n": price.of} if price and price.of else "",
         double=str(DOUBLES[row.double]),
         why=row.why,
         link=reverse("message", args=[row.message]) if row.message else "",

@@ -215,7 +215,7 @@ def _page(
 ) -> HttpResponse:
     """The dialog with what the person has typed, a fresh permission, and what went wrong."""
     case, full = found.case, sees_all(user_of(request))
-    hidden = not full and case.text is not None and not case.wish.text
+    text = hide_digits(case.text) if case.text and not full and not case.wish.text else case.text
     nonce = permission(tree, request, case.wish)
     context = {
         "message": tree.message,
@@ -225,8 +225,8 @@ def _page(
         "nonce": nonce,
         "problem": problem,
         "info": info,
-        "text": hide_digits(case.text) if hidden and case.text is not None else case.text,
-        "text_hidden": hidden,
+        "text": text,
+        "text_hidden": text != case.text,
         "button": button(found),
         "opened": bool(case.changed or found.needs or (form is not None and form.errors)),
     }

@@ -222,7 +222,7 @@ def test_below_ten_a_record_says_too_few_and_is_no_share() -> None:
     few, enough = Record(9, 9), Record(7, 10)
     assert (few.enough, enough.enough, enough.percent) == (False, True, 70)
     advice = advise(facts(**failed(F, ways=ways(9, 9))), NOW)
-    assert any("Too few" in reason.text and reason.n == 9 for reason in advice.reasons)
+    assert any("too few" in reason.text and reason.n == 9 for reason in advice.reasons)
 
 
 # ------------------------------------------------------------------------------ the accounts beside each other
