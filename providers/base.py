@@ -227,6 +227,7 @@ class Provider:
     base_url: ClassVar[str]
     credentials: ClassVar[tuple[CredentialField, ...]] = (CredentialField(name="api_key", label="API key"),)
     words: ClassVar[Mapping[str, Status]]
+    word_notes: ClassVar[Mapping[str, str]] = {}  # for people: what decides where a word alone does not
     times: ClassVar[Mapping[Status, str]] = {}  # the field that says when a message came to a status
     rate: ClassVar[float] = 10.0  # requests a second, when the admin says nothing else
     fresh_for: ClassVar[int] = 5  # seconds an answer stays fresh: not asked again before, whoever clicks

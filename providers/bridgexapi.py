@@ -99,6 +99,7 @@ class BridgeXApi(Provider):
     docs = "https://github.com/bridgexapi-dev/bridgexapi-python-sdk"
     base_url = "https://hi.bridgexapi.io"
     words = WORDS
+    word_notes = {"failed": "Counted as expired where its error text says so."}
     times = TIMES
     not_documented = (
         "The HTTP status of each error: the text of the error decides.",

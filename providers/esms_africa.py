@@ -78,6 +78,7 @@ WORDS = {
     "expired": Status.EXPIRED,
     "unknown": Status.UNKNOWN,
 }
+WORD_NOTES = {"failed": "Counted as expired where the network’s report says EXPIRED."}
 
 FAILURES = frozenset({Status.FAILED, Status.UNDELIVERABLE, Status.REJECTED, Status.EXPIRED})
 FINAL = FAILURES | {Status.DELIVERED}
@@ -132,7 +133,7 @@ class EsmsAfrica(Provider):
         CredentialField(name="api_key", label="API key", help="Starts with esms_live_ or esms_test_."),
         CredentialField(name="webhook_secret", label="Webhook secret", optional=True, help="GET /webhooks shows it."),
     )
-    words = WORDS
+    words, word_notes = WORDS, WORD_NOTES
     times = TIMES
     reopens_failed_for = 1800
     webhook_setup = 'Set this address with PUT /webhooks {"dlr_url": "..."} or in the eSMS Africa portal.'

@@ -37,9 +37,9 @@ _NAMES = {
     "batch": "batch", "reference": "reference", "ref": "reference", "id": "id", "message": "id",
     "number": "number", "phone": "number", "to": "number",
     "since": "since", "last": "since", "from": "since", "until": "until",
-    "overdue": "overdue", "contradicted": "conflict", "conflict": "conflict",
+    "overdue": "overdue", "contradicted": "conflict", "conflict": "conflict", "twice": "twice",
 }  # fmt: skip
-_FLAGS = {"overdue": "overdue", "contradicted": "conflict", "conflict": "conflict"}
+_FLAGS = {"overdue": "overdue", "contradicted": "conflict", "conflict": "conflict", "twice": "twice"}
 LOOK_UPS = frozenset({"id", "reference", "number"})  # alone they are no filter but the thing itself
 NEAR = 0.6
 BATCHES_COMPARED = 300  # the newest, for a name that is none
@@ -132,7 +132,7 @@ def _check_name(token: _Token) -> None:
 
 def examples(accounts: Iterable[str]) -> list[str]:
     """What may be typed, to choose from."""
-    fixed = ["overdue", "contradicted", "since:1h", "since:24h", "since:7d", "since:today"]
+    fixed = ["overdue", "contradicted", "twice", "since:1h", "since:24h", "since:7d", "since:today"]
     return [
         *(f"status:{status.value}" for status in Status), *(f"bucket:{bucket.value}" for bucket in Bucket),
         *(f"account:{slug}" for slug in accounts), *fixed,
@@ -308,7 +308,7 @@ def _flag(token: _Token) -> Query:
 _READERS: Mapping[str, Callable[[_Token], Query]] = {
     "status": _status, "bucket": _bucket, "account": _account, "provider": _provider, "batch": _batch,
     "reference": _reference, "id": _id, "number": _number, "since": _since, "until": _until, "overdue": _flag,
-    "conflict": _flag,
+    "conflict": _flag, "twice": _flag,
 }  # fmt: skip
 
 

@@ -73,6 +73,7 @@ def told(client: Client, typed: str) -> str:
         ("provider:BSG", {"account": "bsg"}),
         ("overdue", {"overdue": "on"}),
         ("contradicted:yes", {"conflict": "on"}),
+        ("twice", {"twice": "on"}),
         ("since:2h", {"last": "2h"}),
         ("last:30min", {"last": "30min"}),
         ("since:2026-11-20 until:2026-11-21", {"since": "2026-11-20", "until": "2026-11-21"}),
