@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from types import EllipsisType
 from zoneinfo import available_timezones
 
 from django.conf import settings
@@ -35,9 +37,12 @@ def save_account(
     rate: float | None = None,
     currency: str | None = None,
     enabled: bool | None = None,
+    resend_cap: int | None = None,
+    spend_cap: Decimal | EllipsisType | None = ...,
     credentials: Mapping[str, str] | None = None,
 ) -> Account:
-    """Create or update the account `slug`; None leaves a field as it is. Raises Wrong.
+    """Create or update the account `slug`; None leaves a field as it is, and a `spend_cap` of None means no limit.
+    Raises Wrong.
 
     A new base URL without new credentials wipes the stored ones: else whoever may edit the address could have our key
     sent to a host of their own.
@@ -54,11 +59,12 @@ def save_account(
         moved = base_url is not None and base_url.rstrip("/") != account.base_url
         changes = {
             "label": label, "base_url": base_url.rstrip("/") if base_url is not None else None,
-            "time_zone": time_zone, "rate": rate, "currency": currency, "enabled": enabled,
+            "time_zone": time_zone, "rate": rate, "currency": currency, "enabled": enabled, "resend_cap": resend_cap,
         }  # fmt: skip
         for name, value in changes.items():
             if value is not None:
                 setattr(account, name, value)
+        _limit(account, spend_cap)
         if credentials is not None:
             account.set_credentials({str(k): str(v) for k, v in credentials.items()}, by)
         elif moved:
@@ -67,6 +73,13 @@ def save_account(
             account.unsupported = {}
         account.save()
         return account
+
+
+def _limit(account: Account, spend_cap: Decimal | EllipsisType | None) -> None:
+    if not isinstance(spend_cap, EllipsisType):
+        account.spend_cap = spend_cap
+    if account.spend_cap is not None and not account.currency:
+        raise Wrong("spend_cap", "A limit of money needs the account's currency.")
 
 
 def _check(

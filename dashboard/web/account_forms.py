@@ -9,6 +9,7 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext as _, gettext_lazy
 
+from dashboard.domain.retries import plain
 from dashboard.models import Account
 from dashboard.web.forms import Form
 from providers import PROVIDERS
@@ -46,6 +47,18 @@ class AccountForm(Form):
         validators=[RegexValidator(r"^[A-Za-z]{3,8}\Z", gettext_lazy("A currency is a code like EUR or KES."))],
         help_text=gettext_lazy("Of prices that come without one. Empty: they are shown as not stated."),
     )  # fmt: skip
+    resend_cap = forms.IntegerField(
+        label=gettext_lazy("Texts sent again in 24 hours, at most"), min_value=0, max_value=10_000_000,
+        help_text=gettext_lazy("By people, programs and in bulk together. 0: nothing can be sent again through it."),
+    )  # fmt: skip
+    spend_cap = forms.DecimalField(
+        required=False, label=gettext_lazy("Money for that in 24 hours, at most"), min_value=0, max_digits=20,
+        decimal_places=8,
+        help_text=gettext_lazy(
+            "In the account's currency. Empty: no limit. With a limit, a text whose price is not known is not sent."
+        ),
+        widget=forms.NumberInput(attrs={"step": "any", "min": "0"}),
+    )  # fmt: skip
     enabled = forms.BooleanField(
         required=False, label=gettext_lazy("Enabled"),
         help_text=gettext_lazy("Off: nothing is asked and nothing is sent; reports that come are still taken."),
@@ -57,7 +70,8 @@ class AccountForm(Form):
 
     @classmethod
     def of(cls, account: Account) -> AccountForm:
-        return cls(initial={name: getattr(account, name) for name in cls.base_fields})
+        given = {name: getattr(account, name) for name in cls.base_fields}
+        return cls(initial=given | {"spend_cap": plain(account.spend_cap) if account.spend_cap is not None else None})
 
 
 class NewAccountForm(AccountForm):
@@ -78,6 +92,7 @@ class NewAccountForm(AccountForm):
         self.fields["rate"].help_text = gettext_lazy("Requests a second, at most. Empty: the provider's usual.")
         self.fields["base_url"].help_text = gettext_lazy("Empty: the provider's own.")
         self.fields["enabled"].initial = True
+        self.fields["resend_cap"].initial = Account._meta.get_field("resend_cap").get_default()
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data["slug"]

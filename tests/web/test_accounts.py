@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.conf import settings
@@ -38,7 +39,8 @@ def bsg(db: None) -> Account:
 
 
 def fields(**changes: str) -> dict[str, str]:
-    return {"label": "", "base_url": "", "time_zone": "UTC", "rate": "10", "currency": "", "enabled": "on", **changes}
+    given = {"label": "", "base_url": "", "time_zone": "UTC", "rate": "10", "currency": "", "enabled": "on"}
+    return {**given, "resend_cap": "10000", "spend_cap": "", **changes}
 
 
 # ------------------------------------------------------------------------------ secrets
@@ -132,6 +134,38 @@ def test_other_changes_keep_the_credentials_and_the_slug(admin: Client, bsg: Acc
 def test_saving_without_a_change_leaves_no_trace(admin: Client, bsg: Account) -> None:
     admin.post("/accounts/bsg/edit/", fields(label="BSG Kenya"))
     assert not Audit.objects.exists()
+
+
+def test_the_limits_of_sending_again_are_set_and_shown(admin: Client, bsg: Account) -> None:
+    given = fields(currency="EUR", resend_cap="50", spend_cap="2.5")
+    assert admin.post("/accounts/bsg/edit/", given).status_code == 302
+    bsg.refresh_from_db()
+    assert (bsg.resend_cap, bsg.spend_cap) == (50, Decimal("2.5"))
+    page = admin.get("/accounts/bsg/").content.decode()
+    assert "at most 50 texts" in page
+    assert "2.50 EUR" in page
+    assert 'name="spend_cap" value="2.5"' in admin.get("/accounts/bsg/edit/").content.decode()
+    changed = Audit.objects.latest("pk").details["changed"]
+    assert (changed["resend_cap"], changed["spend_cap"]) == ("50", "2.5")
+    assert admin.post("/accounts/bsg/edit/", given | {"spend_cap": ""}).status_code == 302
+    bsg.refresh_from_db()
+    assert bsg.spend_cap is None
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"spend_cap": "5", "currency": ""}, "needs the account&#x27;s currency"),
+        ({"spend_cap": "-1", "currency": "EUR"}, "greater than or equal to 0"),
+        ({"resend_cap": ""}, "required"),
+        ({"resend_cap": "-1"}, "greater than or equal to 0"),
+    ],
+)
+def test_a_limit_that_cannot_be_kept_is_refused(admin: Client, bsg: Account, given: dict[str, str], says: str) -> None:
+    response = admin.post("/accounts/bsg/edit/", fields(**given))
+    assert says in response.content.decode()
+    bsg.refresh_from_db()
+    assert (bsg.resend_cap, bsg.spend_cap) == (10_000, None)
 
 
 @pytest.mark.parametrize(
