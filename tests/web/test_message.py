@@ -48,7 +48,7 @@ def test_the_page_tells_status_meaning_words_and_whose_clock(royce: Account) -> 
     message = told(royce, 1, "delivered")
     shown = page(signed_in("support"), message)
     assert "chip-delivered" in shown
-    assert "Delivered to the phone number; we cannot tell who read it." in shown
+    assert "Reported as delivered to the phone number; it is being confirmed." in shown
     assert '<span class="word">delivered</span>' in shown
     assert "our clock" in shown
     assert "uuid-1" in shown
