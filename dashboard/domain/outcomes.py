@@ -65,7 +65,7 @@ def repeat_at(repeats: int, asked_for_at: datetime, now: datetime, wait: float |
 LOOKS = 3  # that find nothing under our reference, over at least `YOUNG`, prove that nothing was sent
 MOST_REPEATS = 4  # looks in which the same may be sent once more, where that cannot become two texts
 BY_HAND_AFTER = timedelta(minutes=15)
-FIRST_LOOK = timedelta(seconds=5)
+FIRST_LOOK = timedelta(seconds=10)  # after the failed message itself was asked about once more
 _WAITS = (30, 60, 150, 300, 300, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200)  # seconds after each look
 _LOOK_FOR = timedelta(hours=48)
 

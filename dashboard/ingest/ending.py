@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
+from dashboard.domain.outcomes import FIRST_LOOK
 from dashboard.ingest.items import NOT_SENT, Item, ours
 from dashboard.ingest.record import record, sent_again_as
 from dashboard.ingest.register import Send, register
@@ -62,7 +63,7 @@ def doubt(retry: Retry, why: str, now: datetime) -> None:
     with transaction.atomic():
         Retry.objects.filter(pk=retry.pk).update(
             state=Retry.State.OUTCOME_UNKNOWN, detail=why[:500], changed_at=now, lease_until=None, looks=0,
-            next_look_at=now + LOOK_AFTER,
+            next_look_at=now + FIRST_LOOK,
         )  # fmt: skip
         if retry.via == Retry.Via.SEND:
             say(retry, "outcome unknown", Status.OUTCOME_UNKNOWN, now, why)

@@ -2,7 +2,7 @@
 
 Modes: `words` ("seed", or "overview": sent, read, failed, expired as well), `extended` (every reply is the long one),
 `odd_ids` (message ids with / and %), `string_list_id`, `reverse` (send replies list backwards), `pending` (a channel's
-name: behind every failure by Viber this one is still on its way).
+name: behind every failure by Viber this one is still on its way, and whatever is delivered came by it).
 With a fallback the channel that delivers is Viber if the number's last digit but two is even, else the fallback.
 """
 
@@ -148,7 +148,7 @@ class SmsBat(Api):
             return short
         head = {"messagelistId": self._list_id(message.batch_id), "messageId": message.id}
         body: dict[str, Any] = head | short | {"cost": self._cost(message, event)}
-        pending = self.mode("pending") and event.word in UNCHARGED
+        pending = self.mode("pending") and event.word in {"delivered", *UNCHARGED}
         if message.extra.get("fallback") or self.mode("extended") or pending:
             body |= self._channels(message, event, body["cost"])
         return body
@@ -156,10 +156,12 @@ class SmsBat(Api):
     def _channels(self, message: Message, event: Event, cost: float) -> dict[str, Any]:
         first = str(message.extra.get("type", "sms")).partition("_")[0]
         money = {"rate": cost, "rateAmount": cost, "rateCurrency": "USD", "billAmount": cost, "billCurrency": "USD"}
-        pending = self.mode("pending") if event.word in UNCHARGED else None
-        if pending:
-            channels = {"viber": self.word(event), pending: "processing"}
-            return {"fallbacks": [{"type": pending, "status": "processing"}], "extendedStatuses": channels, **money}
+        if pending := self.mode("pending"):
+            own, other = (
+                ("undeliverable", "delivered") if event.word == "delivered" else (self.word(event), "processing")
+            )
+            channels = {"fallbacks": [{"type": pending, "status": other}]}
+            return {**channels, "extendedStatuses": {"viber": own, pending: other}, **money}
         if not message.extra.get("fallback"):
             return {"fallbacks": [], "extendedStatuses": {first: self.word(event)}, **money}
         by_first = event.word == "delivered" and int(message.digits[-3:][:1] or 0) % 2 == 0

@@ -122,14 +122,14 @@ class Rig:
     def ask_again(self, message: Message, user: User, nonce: str = "n1", **fields: Any) -> Retry:
         return request_retry(message.pk, reason="The customer asked for it.", nonce=nonce, user=user, **fields)[0]
 
-    def ask_each_again(self, messages: Iterable[Message]) -> list[Retry]:
+    def ask_each_again(self, messages: Iterable[Message], **fields: Any) -> list[Retry]:
         """As `ask_again`, by as many people as their limits call for."""
         people: list[User] = []
         retries = []
         for count, message in enumerate(messages):
             if count % 9 == 0:
                 people.append(person("ops"))
-            retries.append(self.ask_again(message, people[-1], f"each{message.pk}"))
+            retries.append(self.ask_again(message, people[-1], f"each{message.pk}", **fields))
         return retries
 
     # -- looking
