@@ -98,4 +98,5 @@ urlpatterns = [
     path("people/tokens/<int:pk>/revoke/", tokens.revoke, name="token-revoke"),
     path("password/", people.password, name="password"),
     path("audit/", audit.audit, name="audit"),
+    path("audit/export.csv", audit.export, name="audit-export"),
 ]

@@ -2,69 +2,188 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from django import forms
+from django.conf import settings
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.translation import gettext_lazy
+from django.utils import timezone
+from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_GET
 
-from dashboard.keyset import BadCursor, window
-from dashboard.models import Audit
+from dashboard.keyset import BadCursor, chunks, window
+from dashboard.models import Audit, Batch, Bulk, Message, Retry
 from dashboard.web.access import roles
+from dashboard.web.audit_words import CHOICES, KINDS, WORDS, page_of
+from dashboard.web.exports import CHUNK, Line as CsvLine, safe
 from dashboard.web.filters import active, at, without
 from dashboard.web.forms import Form
+from dashboard.web.messages_list import Day, has_phone
 from dashboard.web.parts import page_or_partial
+from dashboard.web.trail import note
 
 PAGE = 50
+COLUMNS = ("id", "at", "who", "ip", "action", "about", "reason", "details")
+NUMBER = gettext_lazy(
+    "The audit names no phone number. Find the person first: their page leads to what was done about them."
+)
+_GREATEST_ID = 2**63 - 1
+_BETWEEN_DIGITS = re.compile(r"[^\w]+")  # "+254 (0) 712-345.678"
 
 
 class AuditFilter(Form):
-    """Every parameter of the audit list."""
+    """Every parameter of the audit list and of its export."""
 
     subject = forms.CharField(
-        required=False, max_length=100, label=gettext_lazy("About"), help_text=gettext_lazy("Such as “account bsg”")
-    )
+        required=False, max_length=100, label=gettext_lazy("About"),
+        help_text=gettext_lazy("A message’s or a recipient’s id, an account, a person"),
+    )  # fmt: skip
     actor = forms.CharField(required=False, max_length=150, label=gettext_lazy("Who"))
+    action = forms.ChoiceField(required=False, choices=CHOICES, label=gettext_lazy("Did"))
+    since = Day(label=gettext_lazy("From"))
+    until = Day(label=gettext_lazy("Until"))
+
+    def __init__(self, query: QueryDict) -> None:
+        super().__init__(query)
+        self.query = query  # without what must not be shown again
+
+    def clean_subject(self) -> str:
+        return self._no_number("subject")
+
+    def clean_actor(self) -> str:
+        return self._no_number("actor")
+
+    def _no_number(self, name: str) -> str:
+        """What was typed, unless it is somebody's number: then it is taken off the page as well."""
+        typed = str(self.cleaned_data[name])
+        if reads_as_number(typed):
+            self.query = self.query.copy()
+            self.query[name] = ""
+            self.data = self.query
+            raise forms.ValidationError(NUMBER, code="number")
+        return typed
+
+    @property
+    def has_number(self) -> bool:
+        return any(self.has_error(name, "number") for name in ("subject", "actor"))
 
     def apply(self) -> QuerySet[Audit]:
         if not self.is_valid():
             return Audit.objects.none()
-        found = Audit.objects.all()
-        if subject := self.cleaned_data["subject"]:
-            found = found.filter(subject=subject)
-        if actor := self.cleaned_data["actor"]:
-            found = found.filter(actor_name=actor)
+        given, found = self.cleaned_data, Audit.objects.all()
+        if given["subject"]:
+            found = found.filter(subject__in=subjects_of(given["subject"]))
+        if given["actor"]:
+            found = found.filter(actor_name=given["actor"])
+        if given["action"]:
+            found = found.filter(action=given["action"])
+        if given["since"]:
+            found = found.filter(at__gte=_midnight(given["since"]))
+        if given["until"]:
+            found = found.filter(at__lt=_midnight(given["until"] + timedelta(days=1)))
         return found
+
+    def words(self) -> dict[str, str]:
+        return {"action": str(WORDS.get(str(self.data.get("action", "")), ""))}
+
+
+def _midnight(day: Any) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=ZoneInfo(settings.SITE_TIME_ZONE))
+
+
+# ------------------------------------------------------------------------------ what a row may be about
+
+
+def subjects_of(typed: str) -> list[str]:
+    """The subjects that somebody may mean: "message 12" as it is, "12" or a name as any kind of thing.
+
+    What is done about a message that was sent again is written about its first one, so that is looked up as well.
+    """
+    name = typed.removeprefix("#")
+    kind, _space, rest = name.partition(" ")
+    found = [typed] if kind in KINDS and rest else [name, *(f"{kind} {name}" for kind in KINDS)]
+    pk = _id_in(rest if kind == "message" else name)
+    root = Message.objects.filter(pk=pk).values_list("root_id", flat=True).first() if pk else None
+    return [*found, f"message {root}"] if root else found
+
+
+def reads_as_number(typed: str) -> bool:
+    """Whether it may be a phone number, however it is written, rather than the id of anything we know."""
+    name = typed.removeprefix("#")
+    kind, _space, rest = name.partition(" ")
+    digits = _BETWEEN_DIGITS.sub("", rest if kind in KINDS and rest else name)
+    if not digits.isdigit() or not 7 <= len(digits) <= 15:
+        return False
+    pk = _id_in(digits)
+    return not (pk and any(model.objects.filter(pk=pk).exists() for model in (Message, Batch, Bulk)))
+
+
+def _id_in(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= _GREATEST_ID else None
+
+
+def audit_url(**filters: str) -> str:
+    """The audit of one subject or of one person."""
+    return f"{reverse('audit')}?{urlencode(filters)}"
+
+
+# ------------------------------------------------------------------------------ a row in words
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row, its details in words."""
+    """One row. `page` is where the thing is that it is about; `retry` what came of the wish that it tells of."""
 
-    at: datetime
-    actor_name: str
-    who_url: str
-    action: str
-    subject: str
-    about_url: str
-    reason: str
-    details: list[tuple[str, str]]
-    ip: str | None
+    row: Audit
+    page: str
+    retry: Retry | None
+
+    @property
+    def action(self) -> Any:
+        return WORDS.get(self.row.action, self.row.action)
+
+    @property
+    def who_url(self) -> str:
+        return audit_url(actor=self.row.actor_name)
+
+    @property
+    def about_url(self) -> str:
+        return audit_url(subject=self.row.subject)
+
+    @property
+    def made(self) -> Message | None:
+        """The message that a retry made, where it is another than the row is about."""
+        made = self.retry.message if self.retry else None
+        return made if made is not None and made.root_id else None
+
+    @property
+    def details(self) -> list[tuple[str, str]]:
+        told = {"retry", "message"} if self.retry else set()
+        given = {name: value for name, value in self.row.details.items() if name not in told}
+        return [
+            (name.replace("_", " "), _words(value)) for name, value in given.items() if value not in ("", None, [], {})
+        ]
 
 
-def _line(row: Audit) -> Line:
-    details = [(name, _words(value)) for name, value in row.details.items() if value not in ("", None, [], {})]
-    return Line(
-        row.at, row.actor_name, audit_url(actor=row.actor_name), row.action, row.subject,
-        audit_url(subject=row.subject), row.reason, details, row.ip,
-    )  # fmt: skip
+def _lines(rows: Sequence[Audit]) -> list[Line]:
+    retries = Retry.objects.select_related("message").in_bulk({pk for row in rows if (pk := _retry_of(row))})
+    return [Line(row, page_of(row.subject), retries.get(_retry_of(row) or 0)) for row in rows]
+
+
+def _retry_of(row: Audit) -> int | None:
+    pk = row.details.get("retry")
+    return pk if isinstance(pk, int) else None
 
 
 def _words(value: Any) -> str:
@@ -75,27 +194,56 @@ def _words(value: Any) -> str:
     return "–" if value in ("", None) else str(value)
 
 
-def audit_url(**filters: str) -> str:
-    """The audit of one subject or of one person."""
-    return f"{reverse('audit')}?{urlencode(filters)}"
+# ------------------------------------------------------------------------------ the page and the file
 
 
 @roles("admin")
 @require_GET
 def audit(request: HttpRequest) -> HttpResponse:
+    if has_phone(request.GET):
+        return render(request, "messages_phone.html", status=400)
     form = AuditFilter(request.GET)
     status, problem, found = 200, "", form.apply()
     try:
         shown = window(found, request.GET.get("cursor", ""), PAGE)
     except BadCursor as error:
         status, problem, shown = 400, str(error), window(Audit.objects.none(), "", PAGE)
+    query = form.query  # a number that was typed is in the address already; it is in no link and no field of the page
     context = {
         "form": form,
-        "rows": [_line(row) for row in shown.items],
-        "active": active(request.GET, {name: field.label for name, field in form.fields.items()}),
-        "older": at(request.GET, shown.older),
-        "newer": at(request.GET, shown.newer),
+        "rows": _lines(shown.items),
+        "active": active(query, {name: field.label for name, field in form.fields.items()}, form.words()),
+        "older": at(query, shown.older),
+        "newer": at(query, shown.newer),
         "problem": problem,
-        "filtered": without(request.GET) != "?",
+        "query": without(query),
+        "filtered": without(query) != "?",
     }
+    status = 400 if form.has_number else status
     return render(request, page_or_partial(request, "audit.html", "rows"), context, status=status)
+
+
+@roles("admin")
+@require_GET
+def export(request: HttpRequest) -> HttpResponseBase:
+    """The rows of the list as CSV, newest first. That it was taken is a row itself."""
+    form = AuditFilter(request.GET)
+    found = form.apply()
+    if form.errors or has_phone(request.GET):
+        return HttpResponse(_("These filters cannot be read."), status=400, content_type="text/plain; charset=utf-8")
+    note(request, "audit.exported", "audit", filters={name: str(v) for name, v in form.cleaned_data.items() if v})
+    response = StreamingHttpResponse(_csv(found), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="audit-{timezone.now():%Y-%m-%d-%H%M%S}.csv"'
+    return response
+
+
+def _csv(rows: QuerySet[Audit]) -> Iterator[str]:
+    writer = csv.writer(CsvLine())
+    yield writer.writerow(COLUMNS)
+    for page in chunks(rows, CHUNK):
+        yield "".join(writer.writerow([safe(value) for value in _cells(row)]) for row in page)
+
+
+def _cells(row: Audit) -> tuple[Any, ...]:
+    details = json.dumps(row.details, ensure_ascii=False, sort_keys=True) if row.details else ""
+    return row.pk, row.at, row.actor_name, row.ip, row.action, row.subject, row.reason, details

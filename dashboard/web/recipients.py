@@ -23,6 +23,7 @@ from dashboard.logs import masked
 from dashboard.models import Message, Recipient
 from dashboard.verdicts import record_of
 from dashboard.web.access import EVERYBODY, roles
+from dashboard.web.audit import audit_url
 from dashboard.web.find import remember
 from dashboard.web.forms import Form
 from dashboard.web.judged import card
@@ -90,6 +91,7 @@ def _page(request: HttpRequest, found: Recipient, form: ReasonForm) -> HttpRespo
         "form": form,
         "may_opt_out": bool(user.roles & {"support", "ops"}),
         "may_lift": user.ops,
+        "audit_url": audit_url(subject=f"recipient {found.pk}") if user.admin else "",
     }
     template = page_or_partial(request, "recipient.html", "rows")
     return render(request, template, context, status=422 if form.errors else 200)

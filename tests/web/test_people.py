@@ -256,7 +256,7 @@ def test_the_audit_is_newest_first_and_filtered_by_subject_and_person(admin: Cli
         Audit.objects.create(actor_name="otto" if n % 2 else "eve", action="did", subject=f"thing {n % 3}")
     first = admin.get("/audit/")
     assert len(first.context["rows"]) == 50
-    assert first.context["rows"][0].subject == "thing 2"
+    assert first.context["rows"][0].row.subject == "thing 2"
     second = admin.get("/audit/" + first.context["older"])
     assert len(second.context["rows"]) == 10
     assert len(admin.get("/audit/?subject=thing+1").context["rows"]) == 20

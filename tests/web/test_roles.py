@@ -31,7 +31,7 @@ WHO: dict[str, set[str] | None] = {
     "account-test": ADMIN, "account-rotate": ADMIN, "account-test-text": LISTS,
     "people": ADMIN, "person": ADMIN, "person-add": ADMIN, "person-enable": ADMIN, "person-disable": ADMIN,
     "person-reset": ADMIN, "person-second-factor-reset": ADMIN,
-    "tokens": ADMIN, "token-create": ADMIN, "token-revoke": ADMIN, "audit": ADMIN,
+    "tokens": ADMIN, "token-create": ADMIN, "token-revoke": ADMIN, "audit": ADMIN, "audit-export": ADMIN,
 }  # fmt: skip
 PROGRAMS = "api/"  # has its own keys and its own tests
 
