@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
+from math import ceil
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 from ninja import Router, Status
 
 from dashboard.api.auth import Needs, account_for, message_for
@@ -50,8 +53,16 @@ router = Router(tags=["retries"], auth=Needs("retry"))
 )
 def retry_message(request: HttpRequest, message_id: str) -> Status[dict[str, Any]]:
     """202: it is wanted, and a worker asks about the message once more before it sends. 200: this very wish was stored
-    before. 409 says why not: delivered, pending, provider_retrying, outcome_unknown, unconfirmed, cool_down,
-    cap_message, cap_recipient, cap_account, spend_cap, too_old, blocked, no_text, account_disabled, open_retry.
+    before. 409 says why not, with `retry_after` where waiting is enough.
+
+    delivered: it arrived. pending: it is on its way. provider_retrying: the provider is trying again by itself.
+    outcome_unknown: nobody knows whether the last try went out. unconfirmed: reported, though we thought it was not
+    sent. open_retry: it is being sent again. blocked: refused as it is, or the person wants no texts; another text,
+    sender or account may lift the first, nothing the second. too_old: its validity is over, which a new text lifts; or
+    first sent over 30 days ago. cap_message: sent again 3 times. cap_recipient: 3 texts sent again to this number in
+    24 hours. cool_down: it failed a moment ago. account_disabled: off, or its sends are stopped. cap_account,
+    spend_cap: the account's own limits of texts and of money in 24 hours; a text without a known price passes no limit
+    of money. no_text: send the text along.
     """
     known_parameters(request)
     token: ApiToken = request.auth  # type: ignore[attr-defined]
@@ -103,4 +114,8 @@ def _refused(refusal: Refused) -> ApiError:
         case "account_not_found":
             return ApiError(404, refusal.code, refusal.message, field="account")
         case _:
-            return ApiError(409, refusal.code, refusal.message)
+            return ApiError(409, refusal.code, refusal.message, retry_after=_seconds_until(refusal.possible_at))
+
+
+def _seconds_until(moment: datetime | None) -> int | None:
+    return max(1, ceil((moment - timezone.now()).total_seconds())) if moment else None
