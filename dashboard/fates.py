@@ -26,6 +26,7 @@ def _when(condition: Q, fate: Fate) -> When:
 
 _FATE = Case(
     _when(~Q(code=""), Fate.EXCLUDED),
+    _when(Q(retry=None, bulk__state=Bulk.State.STOPPED), Fate.STOPPED),
     _when(Q(retry=None), Fate.TO_COME),
     _when(Q(**{_STATUS: Status.DELIVERED.value}), Fate.DELIVERED),
     _when(Q(retry__state__in=(_STATE.OPEN, _STATE.SENDING)), Fate.PENDING),

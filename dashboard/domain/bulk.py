@@ -29,6 +29,7 @@ class Fate(StrEnum):
 
     EXCLUDED = "excluded"
     TO_COME = "to_come"
+    STOPPED = "stopped"  # its turn had not come when the run was stopped
     PENDING = "pending"  # asked for, and without a final word
     DELIVERED = "delivered"
     FAILED = "failed"  # sent and reported so, or refused

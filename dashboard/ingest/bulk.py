@@ -22,13 +22,10 @@ from django.utils import timezone
 
 from dashboard.domain.bulk import MOST, canary_of, problem_with_approval, waits_until
 from dashboard.fates import fates_of
-from dashboard.ingest.items import NOT_SENT, Item, ours
-from dashboard.ingest.record import record
+from dashboard.ingest.ending import end_unsent
 from dashboard.ingest.retry import Refused, Verdict, judge
 from dashboard.logs import masked
 from dashboard.models import Account, Audit, Bulk, BulkItem, Message, Retry, User
-from dashboard.models.messages import Source
-from providers.base import Report, Status
 
 CHUNK = 500
 UNCONFIRMED = "unconfirmed"
@@ -260,21 +257,11 @@ def _sums(bulk: Bulk) -> dict[str, Any]:
 
 
 def _cancel_open(bulk: Bulk) -> None:
-    now, why = timezone.now(), "The run was stopped; nothing was sent."
-    mine = Retry.objects.filter(bulk=bulk, state=Retry.State.OPEN).order_by("pk")
-    retries = list(mine.select_for_update(of=("self",)).select_related("account"))
-    Retry.objects.filter(pk__in=[retry.pk for retry in retries]).update(
-        state=Retry.State.CANCELLED, detail=why, changed_at=now
-    )
-    said = Report(entries=(ours(NOT_SENT, Status.FAILED, detail=why),))
-    record(
-        [
-            Item(account=retry.account, source=Source.SEND, report=said, received_at=now, message_id=retry.message_id,
-                 by_provider=False)
-            for retry in retries
-            if retry.message_id
-        ]
-    )  # fmt: skip
+    """What is asked for and not on the wire. One that a worker holds at this moment goes on it."""
+    waiting = Q(state=Retry.State.OPEN) | Q(state=Retry.State.SENDING, lease_until=None)
+    mine = Retry.objects.filter(waiting, bulk=bulk).select_related("account", "original").order_by("pk")
+    for retry in mine.select_for_update(of=("self",), skip_locked=True):
+        end_unsent(retry, Retry.State.CANCELLED, "The run was stopped; nothing was sent.", timezone.now())
 
 
 @contextmanager

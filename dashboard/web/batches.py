@@ -30,6 +30,7 @@ from providers.base import MAX_ID_LENGTH, Provider
 PAGE = 25
 NEWEST = 10
 STOP_POLLING = 286  # htmx: swap this in and ask no more
+MAY_GO_AGAIN = (Bucket.EXPIRED, Bucket.UNDELIVERABLE, Bucket.UNKNOWN)
 TOTAL = "total"  # the one counter of a provider that is not a bucket and still compares
 
 
@@ -112,6 +113,7 @@ def batch(request: HttpRequest, pk: int) -> HttpResponse:
         "batch": found,
         "total": sum(counts.values()),
         "buckets": _big(found, counts),
+        "again": [big for big in _big(found, counts) if big.count and big.bucket in MAY_GO_AGAIN],
         "segments": segments(counts),
         "sent": sent,
         "twice_url": messages_url(found, twice=True),

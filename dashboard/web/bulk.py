@@ -210,11 +210,11 @@ def _lines(bulk: Bulk) -> Iterator[str]:
 
 
 def _row(item: BulkItem) -> tuple[Any, ...]:
-    digits, retry = item.message.recipient.digits, item.retry
+    digits, retry, fate = item.message.recipient.digits, item.retry, item.fate  # type: ignore[attr-defined]
     made = retry.message if retry else None
     priced = made if made and retry and made.pk != retry.original_id else None
     return (
-        item.position, item.message_id, f"+{digits}" if digits else "", item.fate, item.code,  # type: ignore[attr-defined]
+        item.position, item.message_id, f"+{digits}" if digits else "", fate, item.code,
         item.why, retry.state if retry else "", retry.detail if retry else "", made.pk if made else "",
         made.status if made else "", retry.quoted_cost if retry else None, retry.quoted_currency if retry else "",
         priced.cost if priced else None, priced.currency if priced else "",

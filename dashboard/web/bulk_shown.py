@@ -60,6 +60,7 @@ FATES: dict[Fate, Look] = {
     Fate.FAILED: Look("undeliverable", "circle-x", gettext_lazy("Failed"), gettext_lazy("It did not arrive either")),
     Fate.PENDING: Look("pending", "dots", gettext_lazy("On its way"), gettext_lazy("Asked for; no final word yet")),
     Fate.TO_COME: Look("none", "hourglass", gettext_lazy("To come"), gettext_lazy("Its turn is still to come")),
+    Fate.STOPPED: Look("none", "player-stop", gettext_lazy("Not begun"), gettext_lazy("Stopped before its turn")),
     Fate.UNKNOWN: Look("unknown", "question-mark", gettext_lazy("Not certain"), gettext_lazy("Nobody can tell yet")),
     Fate.NOT_SENT: Look("undeliverable", "minus", gettext_lazy("Not sent"), gettext_lazy("Nothing left us")),
     Fate.NOT_NEEDED: Look(
@@ -67,7 +68,7 @@ FATES: dict[Fate, Look] = {
     ),
     Fate.EXCLUDED: Look("none", "ban", gettext_lazy("Left out"), gettext_lazy("May not be sent again")),
 }
-ALWAYS = frozenset({Fate.DELIVERED, Fate.FAILED, Fate.PENDING, Fate.TO_COME, Fate.EXCLUDED})
+ALWAYS = frozenset({Fate.DELIVERED, Fate.FAILED, Fate.PENDING, Fate.EXCLUDED})
 # In the bar; what is still to come is its empty end.
 BARS = {
     Bucket.DELIVERED: (Fate.DELIVERED, Fate.NOT_NEEDED),
@@ -151,7 +152,7 @@ class Shown:
 
     @property
     def asked(self) -> int:
-        return self.wanted - self.counts[Fate.TO_COME]
+        return self.wanted - self.counts[Fate.TO_COME] - self.counts[Fate.STOPPED]
 
     @property
     def moving(self) -> bool:
@@ -173,6 +174,12 @@ class Shown:
             for fate, look in FATES.items()
             if fate in ALWAYS or self.counts[fate]
         ]
+
+    @property
+    def to_come_url(self) -> str:
+        """Those of a plan that would be sent, also once it was dropped."""
+        fate = Fate.STOPPED if self.counts[Fate.STOPPED] else Fate.TO_COME
+        return _list_url(show=fate.value)
 
     @property
     def reasons(self) -> list[Tile]:
