@@ -59,4 +59,4 @@ def phone_key(text: str) -> bytes:
 
 def phone_hmac(digits: str) -> str:
     """The blind index of a number: finds it again without keeping it."""
-    return hmac.new(phone_key(settings.PHONE_INDEX_KEY), digits.encode(), "sha256").hexdigest()
+    return hmac.digest(phone_key(settings.PHONE_INDEX_KEY), digits.encode(), "sha256").hex()

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
 
 from dashboard.domain import phone
+from dashboard.ingest import rows
 from dashboard.models import Batch, BatchCount, HourCount, Message
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,24 @@ def move(before: Counted, after: Counted) -> None:
     _insert(HourCount, HOUR_KEY, hours)
 
 
+def insert_messages(like: Message, columns: rows.Columns) -> None:
+    """Store as many new messages as the columns have places, and count them: the way of many at once.
+
+    Among the columns are "sent_at", "batch_id" and "country"; all of them count as `like`, and none is sent again.
+    """
+    rows.insert(like, columns)
+    found = Counted()
+    for batch_id, n in Counter(columns["batch_id"]).items():
+        if batch_id is not None:
+            found.batches[batch_id, like.effective] = n
+    hours = {at: hour_of(at) for at in set(columns["sent_at"])}
+    for (at, country), n in Counter(zip(columns["sent_at"], columns["country"], strict=True)).items():
+        found.hours[hours[at], like.account_id, country, like.status] += n
+    move(Counted(), found)
+
+
 def add_messages(messages: Sequence[Message]) -> None:
-    """Store new messages and count them. The only way a message comes into being."""
+    """Store new messages and count them: the way of one or a few."""
     for message in messages:
         message.country = message.country or phone.main_country(message.recipient.digits)
     Message.objects.bulk_create(messages)

@@ -16,6 +16,8 @@ from dashboard.ingest.items import NOT_SENT, Item, note
 from dashboard.models import Event, Message
 from providers.base import MAX_ATTEMPT, Entry, Status
 
+OURS = "ours"  # the kind of a fact that we state ourselves
+
 
 def said(event: Event) -> Said:
     """An event as the fold sees it."""
@@ -65,7 +67,7 @@ def _event(entry: Entry, item: Item, message: Message) -> Event:
     return Event(
         message=message,
         key=event_key(
-            message.pk, entry.word, attempt, entry.part, entry.at_raw, entry.note if item.by_provider else "ours"
+            message.pk, entry.word, attempt, entry.part, entry.at_raw, entry.note if item.by_provider else OURS
         ),
         status=entry.status.value if entry.status else None,
         word=entry.word[:100],

@@ -22,6 +22,7 @@ from dashboard.ingest.events import events_of, said, speaks_of_another, upsert
 from dashboard.ingest.evidence import digest
 from dashboard.ingest.items import DEADLINE, Item, ours
 from dashboard.ingest.locks import lock_ids
+from dashboard.ingest.rows import Among
 from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Event, Evidence, Message, Orphan
 from dashboard.models.messages import Source
@@ -85,7 +86,7 @@ def lookup(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
         by_account[account].append(match_id)
     found: dict[tuple[int, str], int] = {}
     for account, ids in by_account.items():
-        rows = Message.objects.filter(account_id=account, match_id__in=ids).values_list("match_id", "pk")
+        rows = Message.objects.filter(Among(Message, "match_id", ids, account_id=account)).values_list("match_id", "pk")
         found |= {(account, str(match_id)): pk for match_id, pk in rows}
     return found
 
@@ -140,6 +141,13 @@ def apply(pairs: Sequence[tuple[Item, int]]) -> None:
     upsert(events)
     set_effective(messages.values())
     save(messages.values(), before)
+
+
+def begin(message: Message, item: Item) -> Event:
+    """Let an unsaved message be what its first item makes of it, and return that item's event, unsaved as well."""
+    (event,) = _absorb(message, [item])
+    set_effective([message])
+    return event
 
 
 def sent_again_as(root_pk: int, pk: int) -> None:

@@ -1,23 +1,32 @@
-"""Registering sends: messages that somebody else has sent, told by the API, a CSV file or a provider's own reply."""
+"""Registering sends: messages that somebody else has sent, told by the API, a CSV file or a provider's own reply.
+
+All sends of a call are looked up at once, and what is new is stored column by column: one send of a program and an
+import of a million rows go the same way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from dashboard.ingest.counts import add_messages, counted, move
+from dashboard.domain import phone
+from dashboard.ingest import rows
+from dashboard.ingest.counts import Counted, insert_messages, move
+from dashboard.ingest.events import OURS, absolute, event_key
 from dashboard.ingest.items import REGISTERED, Item, ours
 from dashboard.ingest.locks import lock_ids
-from dashboard.ingest.record import apply
+from dashboard.ingest.record import apply, begin
 from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Account, Batch, Evidence, Message, Recipient
-from dashboard.models.messages import Source
+from dashboard.models.messages import Source, random_id
 from dashboard.vault import phone_hmac
 from providers.base import Report, Status
 
@@ -60,72 +69,145 @@ class Registered:
     differs: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What is stored of a message, or will be, as far as a second registration of it may look or change."""
+
+    recipient_id: str
+    sent_at: datetime
+    batch_id: int | None
+    batch: str
+    reference: str
+    provider_batch_id: str
+    text: str | None
+    sender: str
+    route: str
+    valid_until: datetime | None
+    cost: Decimal | None
+    currency: str
+    parts: int | None
+    pk: int = 0  # not stored yet
+    filled: tuple[str, ...] = ()
+
+
+# How a send is recognised: by its normalised id (True), or by the key that stands in for one.
+_Key = tuple[bool, str]
+
+
 def register(account: Account, sends: Sequence[Send], source: Source) -> list[Registered]:
     """Store the sends, attach the reports that came before them, and make each new one due at once."""
     if not sends:
         return []
     with transaction.atomic():
-        lock_ids((account.pk, _match_id(account, send) or send.item_key or "") for send in sends)
+        keys = [_key(account, send) for send in sends]
+        batches = _Batches(account, sends)
+        # Batches to be made as well: two who make the same ones must not wait for each other in a circle.
+        lock_ids((account.pk, text) for text in (*(text for _, text in keys), *batches.missing))
         recipients = recipients_of({send.to for send in sends})
-        known = _known(account, sends)
+        known = _known(account, keys, batches)
+        fresh: list[tuple[_Key, Send, _Kept]] = []
         results: list[Registered] = []
-        fresh: dict[str, tuple[Send, Message]] = {}
-        batches: dict[tuple[str, str], Batch | None] = {}
-        for send in sends:
-            key = _key(account, send)
-            message = known.get(key) or (fresh[key][1] if key in fresh else None)
-            if message is not None:
-                results.append(_again(account, send, message, recipients[send.to]))
-                continue
-            batch_key = (send.batch, send.provider_batch_id)
-            if batch_key not in batches:
-                batches[batch_key] = batch_of(account, *batch_key)
-            fresh[key] = (send, _new(account, send, recipients[send.to], batches[batch_key]))
-            results.append(Registered(new=True))
-        add_messages([message for _, message in fresh.values()])
-        _finish(account, list(fresh.values()), source)
-        for send, result in zip(sends, results, strict=True):
-            if result.message_id is None and result.refused is None:
-                result.message_id = fresh[_key(account, send)][1].pk
+        kepts: list[_Kept] = []
+        for key, send in zip(keys, sends, strict=True):
+            kept = known.get(key)
+            if kept is None:
+                known[key] = kept = _new(account, send, recipients[send.to], batches)
+                fresh.append((key, send, kept))
+                results.append(Registered(new=True))
+            else:
+                results.append(_again(account, send, kept, recipients[send.to], batches))
+            kepts.append(kept)
+        _fill(kept for kept in kepts if kept.pk and kept.filled)
+        if fresh:
+            _store(account, fresh, source)
+        for kept, result in zip(kepts, results, strict=True):
+            if result.refused is None:
+                result.message_id = kept.pk
         return results
 
 
-def _match_id(account: Account, send: Send) -> str | None:
-    return account.provider.normalise_id(send.provider_message_id) if send.provider_message_id else None
+def _key(account: Account, send: Send) -> _Key:
+    if send.provider_message_id:
+        return True, account.provider.normalise_id(send.provider_message_id)
+    return False, send.item_key or ""
 
 
-def _key(account: Account, send: Send) -> str:
-    match_id = _match_id(account, send)
-    return f"id {match_id}" if match_id else f"key {send.item_key}"
-
-
-def _known(account: Account, sends: Sequence[Send]) -> dict[str, Message]:
+def _known(account: Account, keys: Sequence[_Key], batches: _Batches) -> dict[_Key, _Kept]:
     """The messages that are here already, locked."""
-    ids = [match_id for send in sends if (match_id := _match_id(account, send))]
-    keys = [send.item_key for send in sends if send.item_key and not send.provider_message_id]
-    mine = Message.objects.select_related("recipient", "batch").order_by("pk")
-    if connection.features.has_select_for_update_of:
-        mine = mine.select_for_update(of=("self",))
-    found: dict[str, Message] = {}
-    for message in mine.filter(Q(match_id__in=ids) | Q(item_key__in=keys), account=account):
-        found |= {f"id {message.match_id}": message, f"key {message.item_key}": message}
+    ids = rows.Among(Message, "match_id", [text for is_id, text in keys if is_id], account_id=account.pk)
+    items = rows.Among(Message, "item_key", [text for is_id, text in keys if not is_id], account_id=account.pk)
+    mine = Message.objects.filter(Q(ids) | Q(items)).order_by("pk")
+    if connection.features.has_select_for_update:
+        mine = mine.select_for_update()
+    stored = list(mine.values_list("pk", "match_id", "item_key", "recipient_id", "sent_at", "batch_id", *FILLED))
+    batches.name({row[5] for row in stored if row[5]})
+    found: dict[_Key, _Kept] = {}
+    for pk, match_id, item_key, recipient_id, sent_at, batch_id, *values in stored:
+        kept = _Kept(recipient_id, sent_at, batch_id, batches.names.get(batch_id, ""), *values)
+        kept.pk = pk
+        found[True, match_id] = found[False, item_key] = kept
     return found
 
 
-def recipients_of(numbers: set[str]) -> dict[str, Recipient]:
-    """The recipients of these E.164 digits, made where missing; digits that retention cleared come back."""
-    hmacs = {phone_hmac(digits): digits for digits in sorted(numbers)}
-    found = {r.hmac: r for r in Recipient.objects.filter(hmac__in=hmacs)}
-    missing = [Recipient.of(digits) for hmac, digits in sorted(hmacs.items()) if hmac not in found]
+def recipients_of(numbers: set[str]) -> dict[str, str]:
+    """Our ids of these E.164 digits, made where missing; digits that retention cleared come back."""
+    hmacs = {phone_hmac(digits): digits for digits in numbers}
+    found = _recipients(hmacs)
+    missing = sorted(hmacs.keys() - found.keys())
     if missing:
-        Recipient.objects.bulk_create(missing, ignore_conflicts=True)
-        found = {r.hmac: r for r in Recipient.objects.filter(hmac__in=hmacs)}
-    for hmac, recipient in found.items():
-        if not recipient.digits:
-            recipient.digits = hmacs[str(hmac)]
-            recipient.reversed = recipient.digits[::-1]
-            recipient.save(update_fields=["digits", "reversed"])
-    return {hmacs[str(hmac)]: recipient for hmac, recipient in found.items()}
+        digits = [hmacs[hmac] for hmac in missing]
+        ids = [random_id() for _ in missing]
+        columns = {"id": ids, "digits": digits, "reversed": [text[::-1] for text in digits], "hmac": missing}
+        rows.insert_missing(Recipient(created_at=timezone.now()), columns, "hmac")
+        found |= _recipients(missing)
+    cleared = [hmac for hmac, (_, digits) in found.items() if not digits]
+    texts = [hmacs[hmac] for hmac in cleared]
+    rows.update(Recipient, [found[hmac][0] for hmac in cleared], digits=texts, reversed=[text[::-1] for text in texts])
+    return {hmacs[hmac]: pk for hmac, (pk, _) in found.items()}
+
+
+def _recipients(hmacs: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """HMAC to (id, digits) of those that are known."""
+    stored = Recipient.objects.filter(rows.Among(Recipient, "hmac", hmacs)).values_list("hmac", "pk", "digits")
+    return {str(hmac): (pk, digits) for hmac, pk, digits in stored}
+
+
+class _Batches:
+    """The account's batches that a call speaks of: looked up at once, made where missing."""
+
+    def __init__(self, account: Account, sends: Sequence[Send]) -> None:
+        self._account = account
+        self._found: dict[tuple[str, str], tuple[int | None, str]] = {("", ""): (None, "")}
+        self.names: dict[int, str] = {}
+        wanted = {(send.batch, send.provider_batch_id) for send in sends} - self._found.keys()
+        self._look_up(wanted)
+        self.missing = {text for key in wanted - self._found.keys() for text in key if text}
+
+    def _look_up(self, wanted: set[tuple[str, str]]) -> None:
+        if not wanted:
+            return
+        names, ids = ({text for text in texts if text} for texts in zip(*wanted, strict=True))
+        mine = {"account_id": self._account.pk}
+        which = Q(rows.Among(Batch, "name", names, **mine)) | Q(rows.Among(Batch, "provider_batch_id", ids, **mine))
+        stored = Batch.objects.filter(which).values_list("pk", "name", "provider_batch_id")
+        by_name = {name: (pk, name, batch_id) for pk, name, batch_id in stored}
+        by_id = {batch_id: row for row in by_name.values() if (batch_id := row[2])}
+        for name, batch_id in wanted:
+            row = by_name.get(name) or by_id.get(batch_id)
+            if row and (row[2] or not batch_id):
+                self._found[name, batch_id] = row[:2]
+
+    def name(self, pks: set[int]) -> None:
+        """Learn the names of these batches as well."""
+        self.names |= dict(Batch.objects.filter(pk__in=pks).values_list("pk", "name"))
+
+    def of(self, send: Send) -> tuple[int | None, str]:
+        """(id, name) of the send's batch."""
+        key = (send.batch, send.provider_batch_id)
+        if key not in self._found:
+            batch = batch_of(self._account, *key)
+            self._found[key] = (batch.pk, batch.name) if batch else (None, "")
+        return self._found[key]
 
 
 def batch_of(account: Account, name: str, provider_batch_id: str) -> Batch | None:
@@ -149,86 +231,126 @@ def batch_of(account: Account, name: str, provider_batch_id: str) -> Batch | Non
             return new
         except IntegrityError:  # somebody else made it just now
             found = mine.filter(name=new.name).first() or mine.get(provider_batch_id=provider_batch_id)
-    if provider_batch_id and not found.provider_batch_id:
+    if provider_batch_id and not found.provider_batch_id and not mine.filter(provider_batch_id=provider_batch_id):
         found.provider_batch_id = provider_batch_id
         found.next_report_at = timezone.now() if account.provider.has_summary else None
         found.save(update_fields=["provider_batch_id", "next_report_at"])
     return found
 
 
-def _new(account: Account, send: Send, recipient: Recipient, batch: Batch | None) -> Message:
-    now = timezone.now()
-    match_id = _match_id(account, send)
-    return Message(
-        account=account,
-        provider_message_id=send.provider_message_id,
-        match_id=match_id,
-        item_key=None if match_id else send.item_key,
-        recipient=recipient,
+# ------------------------------------------------------------------------------ one send
+
+
+def _new(account: Account, send: Send, recipient_id: str, batches: _Batches) -> _Kept:
+    batch_id, batch = batches.of(send)
+    return _Kept(
+        recipient_id=recipient_id,
+        sent_at=send.sent_at or timezone.now(),
+        batch_id=batch_id,
         batch=batch,
         reference=send.reference,
         provider_batch_id=send.provider_batch_id,
         text=send.text,
         sender=send.sender,
         route=send.route,
-        parts=send.parts,
+        valid_until=send.valid_until,
         cost=send.cost,
         currency=send.currency or (account.currency if send.cost is not None else ""),
-        sent_at=send.sent_at or now,
-        valid_until=send.valid_until,
-        created_at=now,
+        parts=send.parts,
     )
 
 
-def _again(account: Account, send: Send, message: Message, recipient: Recipient) -> Registered:
+def _again(account: Account, send: Send, kept: _Kept, recipient_id: str, batches: _Batches) -> Registered:
     """A send that is known: empty fields are filled, different values are named, another number is refused."""
-    if message.recipient_id != recipient.pk:
+    if kept.recipient_id != recipient_id:
         return Registered(refused=("to", "other_recipient", "This message id is already registered to another number."))
-    result = Registered(message_id=message.pk)
+    result = Registered()
     filled = []
     for name in FILLED:
-        given, kept = getattr(send, name), getattr(message, name)
+        given, first = getattr(send, name), getattr(kept, name)
         if given in (None, ""):
             continue
-        if kept in (None, ""):
-            setattr(message, name, given)
+        if first in (None, ""):
+            setattr(kept, name, given)
             filled.append(name)
-        elif kept != given:
+        elif first != given:
             result.differs.append(name)
-    if send.sent_at and send.sent_at != message.sent_at:
+    if "cost" in filled and not kept.currency and account.currency:
+        kept.currency = account.currency
+        filled.append("currency")
+    if send.sent_at and send.sent_at != kept.sent_at:
         result.differs.append("sent_at")
-    before = counted([message])
-    if (send.batch or send.provider_batch_id) and message.batch_id is None:
-        message.batch = batch_of(account, send.batch, send.provider_batch_id)
-        filled.append("batch")
-    elif send.batch and message.batch and send.batch != message.batch.name:
+    if (send.batch or send.provider_batch_id) and kept.batch_id is None:
+        kept.batch_id, kept.batch = batches.of(send)
+        filled.append("batch_id")
+    elif send.batch and send.batch != kept.batch:
         result.differs.append("batch")
-    if filled and message.pk:
-        message.save(update_fields=filled)
-        move(before, counted([message]))
+    kept.filled += tuple(filled)
     return result
 
 
-def _finish(account: Account, fresh: Sequence[tuple[Send, Message]], source: Source) -> None:
-    """The first event of each new message, what the provider's reply says, and the reports that had waited."""
+# ------------------------------------------------------------------------------ storing
+
+
+def _fill(kepts: Iterable[_Kept]) -> None:
+    """Store what known messages were filled with, and count those that came into a batch."""
+    by_fields: dict[tuple[str, ...], dict[int, _Kept]] = defaultdict(dict)
+    for kept in kepts:
+        by_fields[kept.filled][kept.pk] = kept
+    for names, filled in by_fields.items():
+        columns = {name: [getattr(kept, name) for kept in filled.values()] for name in names}
+        rows.update(Message, list(filled), **columns)
+        if "batch_id" in names:
+            roots = Message.objects.filter(pk__in=filled, root=None)
+            move(Counted(), Counted(batches=Counter(roots.values_list("batch_id", "effective"))))
+
+
+def _store(account: Account, fresh: Sequence[tuple[_Key, Send, _Kept]], source: Source) -> None:
+    """The new messages, each with its first event and counted, what the provider's reply says of them, and the
+    reports that had waited."""
     now = timezone.now()
-    pairs: list[tuple[Item, int]] = []
-    for send, message in fresh:
-        pairs.append((_registration(account, send, source, now), message.pk))
-        if send.report is not None:
-            reply = Item(
-                account=account, source=source, report=send.report, evidence=send.evidence, received_at=now,
-                message_id=message.pk, due_now=True,
-            )  # fmt: skip
-            pairs.append((reply, message.pk))
-    ids: dict[str, int] = {m.match_id: m.pk for _, m in fresh if m.match_id}
-    pairs += waiting_items(account, ids)
-    apply(pairs)
+    first = _item(account, source, Report(entries=(ours(REGISTERED, Status.QUEUED),)), now, by_provider=False)
+    # What a registration makes of a message is the same for all of them: found once, by the rules that hold for any.
+    like = Message(account=account, sent_at=now, created_at=now)
+    event = begin(like, first)
+    pks = rows.new_keys(Message, len(fresh))
+    for pk, (_, _, kept) in zip(pks, fresh, strict=True):
+        kept.pk = pk
+    kepts = [kept for _, _, kept in fresh]
+    columns = {name: [getattr(kept, name) for kept in kepts] for name in _STORED}
+    columns |= {
+        "id": pks,
+        "provider_message_id": [send.provider_message_id for _, send, _ in fresh],
+        "match_id": [text if is_id else None for (is_id, text), _, _ in fresh],
+        "item_key": [None if is_id else text for (is_id, text), _, _ in fresh],
+        "country": [phone.main_country(send.to) for _, send, _ in fresh],
+    }
+    insert_messages(like, columns)
+    rows.insert(event, _event_columns(account, pks, [send.sent_at for _, send, _ in fresh]))
+    replies = [
+        (_item(account, source, send.report, now, evidence=send.evidence, message_id=kept.pk), kept.pk)
+        for _, send, kept in fresh
+        if send.report is not None
+    ]
+    apply(replies + waiting_items(account, {text: kept.pk for (is_id, text), _, kept in fresh if is_id}))
 
 
-def _registration(account: Account, send: Send, source: Source, now: datetime) -> Item:
-    entry = ours(REGISTERED, Status.QUEUED, at=send.sent_at)
-    return Item(
-        account=account, source=source, report=Report(entries=(entry,)), received_at=now, by_provider=False,
-        due_now=True,
-    )  # fmt: skip
+_STORED = ("recipient_id", "sent_at", "batch_id", *FILLED)
+
+
+def _item(account: Account, source: Source, report: Report, now: datetime, **more: Any) -> Item:
+    return Item(account=account, source=source, report=report, received_at=now, due_now=True, **more)
+
+
+def _event_columns(account: Account, pks: Sequence[int], sent: Sequence[datetime | None]) -> dict[str, list[Any]]:
+    """A registration carries `sent_at` as its stated time."""
+    entries = {at: ours(REGISTERED, Status.QUEUED, at=at) for at in set(sent)}
+    raw = {at: entry.at_raw for at, entry in entries.items()}
+    stated = {at: absolute(at, account.time_zone) for at in entries}
+    return {
+        "message_id": list(pks),
+        "key": [event_key(pk, REGISTERED, 0, "", raw[at], OURS) for pk, at in zip(pks, sent, strict=True)],
+        "at_raw": [raw[at] for at in sent],
+        "at": [stated[at][0] for at in sent],
+        "zone": [stated[at][1] for at in sent],
+    }

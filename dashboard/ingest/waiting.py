@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from dashboard.ingest.items import Item
 from dashboard.ingest.reread import reread
+from dashboard.ingest.rows import Among
 from dashboard.models import Account, Orphan
 from dashboard.models.messages import Source
 
@@ -13,7 +14,7 @@ from dashboard.models.messages import Source
 def waiting_items(account: Account, ids: dict[str, int]) -> list[tuple[Item, int]]:
     """The items of all orphans about these normalised ids, marked as attached. Call under `lock_ids`."""
     waiting = list(
-        Orphan.objects.filter(account=account, match_id__in=ids, message=None)
+        Orphan.objects.filter(Among(Orphan, "match_id", ids, account_id=account.pk, message_id=None))
         .select_related("evidence__account")
         .order_by("pk")
     )
