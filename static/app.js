@@ -52,11 +52,30 @@
 
   // ---- pages that follow by themselves: not while nobody looks, and without closing what was opened
 
+  const isPaused = () => root.hasAttribute("data-paused");
+  function catchUp() {
+    if (!document.hidden && !isPaused() && window.htmx) document.querySelectorAll(LIVE).forEach((part) => window.htmx.trigger(part, "resume"));
+  }
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (document.hidden && isLive(event.detail)) event.preventDefault();
+    if ((document.hidden || isPaused()) && isLive(event.detail)) event.preventDefault();
   });
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && window.htmx) document.querySelectorAll(LIVE).forEach((part) => window.htmx.trigger(part, "resume"));
+  document.addEventListener("visibilitychange", catchUp);
+
+  // the button is there as long as something follows
+  function offerPause() {
+    const button = document.getElementById("live-pause");
+    if (button) button.hidden = !document.querySelector(LIVE);
+  }
+  document.addEventListener("DOMContentLoaded", offerPause);
+  document.addEventListener("htmx:afterSettle", offerPause);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("#live-pause");
+    if (!button) return;
+    const label = button.querySelector("[data-label]"), before = label.textContent;
+    root.toggleAttribute("data-paused");
+    label.textContent = button.dataset.other;
+    button.dataset.other = before;
+    catchUp();
   });
   document.addEventListener("DOMContentLoaded", () => {
     if (!window.Idiomorph) return;
@@ -120,13 +139,17 @@
     }
   });
 
-  // ---- keys: / goes to the search box, Escape closes a menu
+  // ---- Escape closes a menu; the keys are in keys.js
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") document.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
-    const box = document.querySelector("[data-key='/']");
-    if (box) { event.preventDefault(); box.focus(); }
+  });
+
+  // ---- a choice about the page leads back to the page as it is now
+
+  document.addEventListener("submit", (event) => {
+    const next = event.target.querySelector("[name='next'][data-here]");
+    if (next) next.value = location.pathname + location.search;
   });
 
   // ---- a form is sent once

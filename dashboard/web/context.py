@@ -20,23 +20,24 @@ THEME_COOKIE = "theme"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the navigation: the page's URL name, its words, and whose it is."""
+    """One entry of the navigation: the page's URL name, its words, whose it is, and the key that goes there after g."""
 
     name: str
     label: Any
     icon: str
     roles: frozenset[str]
+    key: str = ""
 
 
 ALL, LISTS, ADMINS = frozenset({"support", "ops", "admin"}), frozenset({"ops", "admin"}), frozenset({"admin"})
 NAVIGATION = (
-    Entry("home", _("Overview"), "home", ALL),
-    Entry("find", _("Find"), "search", ALL),
-    Entry("messages", _("Messages"), "messages", LISTS),
-    Entry("batches", _("Batches"), "stack-2", ALL),
+    Entry("home", _("Overview"), "home", ALL, "o"),
+    Entry("find", _("Find"), "search", ALL, "f"),
+    Entry("messages", _("Messages"), "messages", LISTS, "m"),
+    Entry("batches", _("Batches"), "stack-2", ALL, "b"),
     Entry("bulks", _("Send again"), "send", LISTS),
     Entry("attention", _("Attention"), "alert-triangle", LISTS),
-    Entry("accounts", _("Accounts"), "plug-connected", LISTS),
+    Entry("accounts", _("Accounts"), "plug-connected", LISTS, "a"),
     Entry("people", _("People"), "users", ADMINS),
     Entry("audit", _("Audit"), "history", ADMINS),
 )
@@ -68,4 +69,4 @@ def _navigation(request: HttpRequest) -> Iterator[dict[str, Any]]:
             except NoReverseMatch:
                 continue
             here = request.path == url or (url != "/" and request.path.startswith(url))
-            yield {"url": url, "label": entry.label, "icon": entry.icon, "here": here}
+            yield {"url": url, "label": entry.label, "icon": entry.icon, "here": here, "key": entry.key}
