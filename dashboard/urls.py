@@ -13,6 +13,7 @@ from dashboard.web import (
     batches,
     bulk,
     bulk_steps,
+    doubts,
     exports,
     find,
     help,
@@ -58,6 +59,7 @@ urlpatterns = [
     path("messages/<int:pk>/", messages_one.message, name="message"),
     path("messages/<int:pk>/check/", messages_one.check, name="message-check"),
     path("messages/<int:pk>/retry/", retries.retry, name="message-retry"),
+    path("messages/<int:pk>/doubt/", doubts.doubt, name="message-doubt"),
     path("messages/<int:pk>/evidence/<int:evidence_pk>/", messages_one.evidence, name="message-evidence"),
     # operations
     path("messages/", messages_list.messages, name="messages"),

@@ -19,6 +19,12 @@ LOOK_AFTER = timedelta(seconds=5)
 BY_WORKER = "worker"
 
 
+def locked(pk: int) -> Retry:
+    """The retry, which nobody else changes until the transaction ends. Taken before any message is locked."""
+    rows = Retry.objects.select_for_update(of=("self",))
+    return rows.select_related("account", "original", "message__recipient", "root__recipient").get(pk=pk)
+
+
 def end(
     retry: Retry, state: Retry.State, detail: str, now: datetime, *, by: User | None = None, reason: str = "",
     ip: str | None = None,
@@ -50,12 +56,15 @@ def _outcome(retry: Retry) -> dict[str, object]:
     return details
 
 
-def end_unsent(retry: Retry, state: Retry.State, why: str, now: datetime) -> None:
-    """End a retry of which surely nothing went out, and tell so about the message that it would have made."""
+def end_unsent(
+    retry: Retry, state: Retry.State, why: str, now: datetime, *, by: User | None = None, reason: str = "",
+    ip: str | None = None,
+) -> None:  # fmt: skip
+    """End a retry of which nothing went out, and tell so about the message that it would have made."""
     with transaction.atomic():
         if retry.message_id and retry.via == Retry.Via.SEND:
-            say(retry, NOT_SENT, Status.FAILED, now, why)
-        end(retry, state, why, now)
+            say(retry, NOT_SENT, Status.FAILED, now, why, source=Source.PERSON if by else Source.SEND)
+        end(retry, state, why, now, by=by, reason=reason, ip=ip)
 
 
 def doubt(retry: Retry, why: str, now: datetime) -> None:

@@ -14,12 +14,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.ingest.doubts import doubts
 from dashboard.ingest.orphans import attach_by_hand
 from dashboard.models import Account, Event, Evidence, Message, Orphan
 from dashboard.queries import filter_messages
 from dashboard.web.access import roles
 from dashboard.web.evidence import reading
-from dashboard.web.health import health
+from dashboard.web.health import Health, health
 from dashboard.web.parts import page_or_partial
 from dashboard.web.trail import note
 from providers.base import MAX_ID_LENGTH
@@ -52,6 +53,7 @@ def attention(request: HttpRequest) -> HttpResponse:
         "unreadable": list(unreadable_reports().select_related("account").order_by("-pk")[: MOST + 1]),
         "overdue": overdue,
         "conflicts": list(_with_neighbours(contradicted()).order_by("-pk")[: MOST + 1]),
+        "doubts": list(doubts().select_related("account").order_by("changed_at")[: MOST + 1]),
         "twice": list(_with_neighbours(delivered_twice()).order_by("-pk")[: MOST + 1]),
     }
     return render(request, "attention.html", context)
@@ -98,9 +100,12 @@ def troubled_accounts() -> list[Trouble]:
     """Accounts that do not work, with the provider's last complaint."""
     now = timezone.now()
     found = [(account, health(account, now, None)) for account in Account.objects.filter(enabled=True)]
-    return [
-        Trouble(account, f"{how.sentence} {account.last_error}".strip()) for account, how in found if how.level == "bad"
-    ]
+    return [Trouble(account, _complaint(account, how)) for account, how in found if how.level == "bad"]
+
+
+def _complaint(account: Account, how: Health) -> str:
+    told_already = account.last_error.rstrip(". ") in how.sentence
+    return how.sentence if told_already else f"{how.sentence} {account.last_error}"
 
 
 def unknown_words() -> list[UnknownWord]:

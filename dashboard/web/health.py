@@ -9,7 +9,7 @@ from typing import Any, Literal
 from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.models import Account
-from dashboard.web.tags import short
+from dashboard.web.tags import absolute, short
 
 LATE = timedelta(minutes=2)  # a check may be due this long before it is worth a word
 Level = Literal["ok", "warn", "bad", "off"]
@@ -52,6 +52,9 @@ def health(account: Account, now: datetime, oldest_due: datetime | None) -> Heal
         why = str(REASONS.get(account.pause_reason, account.pause_reason or _("it did not say why")))
         level: Level = "warn" if account.pause_reason == "throttled" else "bad"
         return Health(level, _("Paused: %(why)s.") % {"why": why})
+    if account.no_sends_until and account.no_sends_until > now:
+        held = {"time": absolute(account.no_sends_until), "why": account.no_sends_why.rstrip(". ")}
+        return Health("bad", _("Nothing is sent through it until %(time)s: %(why)s.") % held)
     failing = account.last_error_at is not None and (
         account.last_success_at is None or account.last_error_at > account.last_success_at
     )

@@ -37,6 +37,8 @@ OURS = {
     "registered": gettext_lazy("Told to us as sent"),
     "deadline": gettext_lazy("No report by the deadline"),
     "not_sent": gettext_lazy("Nothing was sent"),
+    "went out": gettext_lazy("It went out, says a person"),
+    "accepted before": gettext_lazy("The provider had it already"),
     "asked to send again": gettext_lazy("Asked to send again"),
     "asked to send a test text": gettext_lazy("Asked to send a test text"),
 }

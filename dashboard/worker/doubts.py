@@ -21,7 +21,7 @@ from django.utils import timezone
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
 from dashboard.domain.outcomes import LOOKS, MOST_REPEATS, SLACK, YOUNG, Missing, found_in, look_at, ways_of
 from dashboard.domain.retries import OWN_TRIES
-from dashboard.ingest.ending import end, end_unsent, goes_on_as
+from dashboard.ingest.ending import end, end_unsent, goes_on_as, locked
 from dashboard.ingest.events import absolute
 from dashboard.ingest.evidence import canonical, evidence
 from dashboard.ingest.items import NOT_SENT, Item, ours
@@ -31,7 +31,7 @@ from dashboard.models.messages import Source
 from dashboard.worker.asking import Answer, Due, Lane
 from dashboard.worker.batches import Listed, ask_pages
 from dashboard.worker.results import save_result, with_status
-from dashboard.worker.sending import STARTS_WITHIN, UNKNOWN, Job, Result, is_held, locked, not_needed, request_of, send
+from dashboard.worker.sending import STARTS_WITHIN, UNKNOWN, Job, Result, is_held, not_needed, request_of, send
 from dashboard.worker.store import note_health, save_answers
 from providers.base import Ask, ProviderError, Report, Status, Target, read
 from providers.http import Caller

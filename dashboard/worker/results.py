@@ -10,14 +10,14 @@ from django.db import transaction
 
 from dashboard.domain.lifecycle import RANK
 from dashboard.domain.outcomes import Outcome, outcome_of, repeat_at
-from dashboard.ingest.ending import doubt, end, end_unsent, goes_on_as, look_back, say
+from dashboard.ingest.ending import doubt, end, end_unsent, goes_on_as, locked, look_back, say
 from dashboard.ingest.evidence import canonical, evidence
 from dashboard.ingest.items import Item, note
 from dashboard.ingest.record import record
 from dashboard.models import Evidence, Message, Retry
 from dashboard.models.messages import Source
 from dashboard.worker.asking import Withheld, pause_for
-from dashboard.worker.sending import SENDING, UNKNOWN, Result, locked
+from dashboard.worker.sending import SENDING, UNKNOWN, Result
 from providers.base import ACCEPTED, ProviderError, Reply, Report, Status, Target, read
 
 ENDS = {Outcome.ACCEPTED: Retry.State.ACCEPTED, Outcome.REFUSED: Retry.State.REFUSED}

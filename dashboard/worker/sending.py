@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
 from dashboard.domain.outcomes import YOUNG
-from dashboard.ingest.ending import doubt, end_unsent, say
+from dashboard.ingest.ending import doubt, end_unsent, locked, say
 from dashboard.models import Account, Message, Retry
 from dashboard.worker.asking import Lane
 from providers.base import Outgoing, ProviderError, Reply, Request, Status
@@ -101,12 +101,6 @@ def _claim(pk: int, now: datetime) -> Job | None:
 
 def _may_go(retry: Retry) -> bool:
     return retry.state == OPEN or (retry.state == SENDING and retry.lease_until is None)
-
-
-def locked(pk: int) -> Retry:
-    """The retry, which nobody else changes until the transaction ends. Taken before any message is locked."""
-    rows = Retry.objects.select_for_update(of=("self",))
-    return rows.select_related("account", "original", "message__recipient", "root__recipient").get(pk=pk)
 
 
 def not_needed(retry: Retry) -> str:

@@ -22,7 +22,7 @@ WHO: dict[str, set[str] | None] = {
     "home": ALL, "theme": ALL, "password": ALL, "help": ALL,
     "second-factor": ALL, "second-factor-set-up": ALL, "second-factor-codes": ALL, "second-factor-replace": ALL,
     "find": ALL, "recipient": ALL, "message": ALL, "message-check": ALL, "message-evidence": ALL,
-    "message-retry": SENDERS, "recipient-opt-out": SENDERS, "recipient-opt-out-lift": OPS,
+    "message-retry": SENDERS, "message-doubt": OPS, "recipient-opt-out": SENDERS, "recipient-opt-out-lift": OPS,
     "messages": LISTS, "messages-export": OPS, "batches": ALL, "batch": ALL, "batch-export": OPS,
     "bulks": LISTS, "bulk": LISTS, "bulk-new": OPS, "bulk-report": OPS,
     "bulk-approve": OPS, "bulk-pause": OPS, "bulk-resume": OPS, "bulk-stop": OPS,
