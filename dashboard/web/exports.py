@@ -23,11 +23,12 @@ from dashboard.web.messages_list import MessageFilter, has_phone
 CHUNK = 1000
 # What a spreadsheet takes for the beginning of a formula, in both widths (OWASP "CSV injection").
 FORMULA = tuple("=+-@\t\r\n\0＝＋－＠")
-# The API's field names, so that the file can be imported again.
+# The API's field names, so that the file can be imported again. Then, for whoever adds it up: which texts were sent
+# again for which message, and how often a message arrived in all.
 COLUMNS = (
     "id", "account", "provider_message_id", "to", "reference", "batch", "provider_batch_id", "status", "bucket",
     "conflict", "provider_status", "attempt", "sender", "sent_at", "valid_until", "final_at", "cost", "currency",
-    "parts", "route", "text",
+    "parts", "route", "text", "sent_again_for", "arrivals",
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def _row(message: Message) -> tuple[Any, ...]:
         message.reference, message.batch.name if message.batch else "", message.provider_batch_id,
         message.status, message.bucket.value, message.conflict, message.provider_status, message.attempt,
         message.sender, message.sent_at, message.valid_until, message.final_at, message.cost, message.currency,
-        message.parts, message.route, message.text,
+        message.parts, message.route, message.text, message.root_id, None if message.root_id else message.deliveries,
     )  # fmt: skip
 
 

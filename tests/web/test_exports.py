@@ -56,6 +56,15 @@ def test_the_file_has_the_apis_names_and_the_values_as_they_are(bsg: Account, op
     assert (row["conflict"], row["account"], row["valid_until"]) == ("false", "bsg", "")
 
 
+def test_a_retry_names_the_message_it_was_sent_for_and_that_one_how_often_it_arrived(bsg: Account, ops: Client) -> None:
+    root, again = sends(bsg, 2)
+    Message.objects.filter(pk=again.pk).update(root=root)
+    report(root, Status.DELIVERED)
+    report(again, Status.DELIVERED)
+    told = {row["id"]: (row["sent_again_for"], row["arrivals"]) for row in rows_of(ops.get("/messages/export.csv"))}
+    assert told == {str(root.pk): ("", "2"), str(again.pk): (str(root.pk), "")}
+
+
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_no_cell_is_run_by_a_spreadsheet(bsg: Account, ops: Client, formula: str) -> None:
     message = sends(bsg, 1, batch=formula, reference=formula, text=formula, sender=formula, route=formula)[0]

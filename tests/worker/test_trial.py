@@ -13,7 +13,7 @@ from django.utils import timezone
 from dashboard.domain.retries import MOST_TESTS, MOST_TO_ONE_NUMBER
 from dashboard.ingest.retry import Refused, request_retry
 from dashboard.ingest.trial import Trial, request_trial
-from dashboard.models import Account, Audit, Message, Recipient, Retry, User
+from dashboard.models import Account, ApiToken, Audit, Message, Recipient, Retry, User
 from dashboard.vault import phone_hmac
 from tests.factory import signed_in
 from tests.worker.rig import KEYS, SENDER, TEXT, Rig
@@ -134,6 +134,9 @@ def test_it_is_no_retry_in_the_lists_and_may_be_sent_again_as_often_as_any(
     Retry.objects.update(created_at=timezone.now() - timedelta(days=2))
     page = signed_in("support").get(f"/messages/{first.root_id}/").content.decode()
     assert "otto sent it from here" in page
+    _, secret = ApiToken.issue("program", {"read"})
+    told = Client().get(f"/api/v1/messages/{first.root_id}", headers={"Authorization": f"Bearer {secret}"}).json()
+    assert told["retries"] == []
     assert 'id="again"' not in page
     for turn in range(3):
         again, _ = request_retry(first.root_id, reason="asked to", nonce=f"n{turn}", user=ops)
