@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from dashboard.domain.lifecycle import BUCKET, RANK, Bucket
-from dashboard.domain.words import Known, explain
+from dashboard.domain.words import explain
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.buckets import BUCKET_ICONS, BUCKET_LABELS, BUCKET_MEANINGS
 from dashboard.web.tags import RETRY_WORDS, short
@@ -160,7 +160,7 @@ def _lines(provider: Provider) -> list[Line]:
     for word, status in provider.words.items():
         same.setdefault((status, _note(provider, word, status)), []).append(word)
     return [
-        Line(words, status, explain(Known(status=status, provider=provider.label)).sentence, note, MEANINGS[status])
+        Line(words, status, explain(status, provider.label).sentence, note, MEANINGS[status])
         for (status, note), words in sorted(same.items(), key=lambda item: RANK[item[0][0]])
     ]
 
@@ -174,7 +174,7 @@ def _note(provider: Provider, word: str, status: Status) -> str:
 
 
 def _ours(status: Status) -> Ours:
-    words = explain(Known(status=status, provider=_("the provider")))
+    words = explain(status, _("the provider"))
     return Ours(status, _capital(words.sentence), _capital(words.next), BUCKET_LABELS[BUCKET[status]], MEANINGS[status])
 
 
