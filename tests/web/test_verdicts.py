@@ -187,6 +187,7 @@ def fates(ours: Account) -> list[Message]:
     return mine
 
 
+@pytest.mark.any_database
 def test_every_reason_leads_to_something_on_the_page_or_to_another_page() -> None:
     ours = account(sealed_credentials="x")
     client = signed_in("support")
@@ -205,6 +206,7 @@ def test_every_reason_leads_to_something_on_the_page_or_to_another_page() -> Non
     assert {"#event-", "#fact-sent", "#figure-usual", "#figure-neighbours", "#fact-deadline"} <= seen
 
 
+@pytest.mark.any_database
 def test_the_card_says_side_sureness_customer_and_what_to_do() -> None:
     ours = account(sealed_credentials="x")
     waiting = fates(ours)[1]
@@ -220,6 +222,7 @@ def test_the_card_says_side_sureness_customer_and_what_to_do() -> None:
     assert "BSG" not in copied[1]
 
 
+@pytest.mark.any_database
 def test_a_refresh_brings_the_verdict_up_to_date_when_only_time_has_passed() -> None:
     message = sends(account(sealed_credentials="x"), 1)[0]
     client = signed_in("support")
@@ -233,6 +236,7 @@ def test_a_refresh_brings_the_verdict_up_to_date_when_only_time_has_passed() -> 
     assert "has not said a word about it" in sentence(answer.content.decode())
 
 
+@pytest.mark.any_database
 def test_a_page_asks_the_same_number_of_questions_with_one_neighbour_and_with_hundreds() -> None:
     ours = account(sealed_credentials="x")
     message = aged(sends(ours, 1)[0])
@@ -267,6 +271,7 @@ def strip(text: str) -> str:
     return text.split('<ol class="strip">')[1].split("</ol>")[0]
 
 
+@pytest.mark.any_database
 def test_the_strip_has_a_mark_for_each_message_with_words_for_a_screen_reader() -> None:
     ours = account()
     for n, (days, status) in enumerate(((0, Status.DELIVERED), (3, Status.EXPIRED), (45, Status.FAILED))):
@@ -283,6 +288,7 @@ def test_the_strip_has_a_mark_for_each_message_with_words_for_a_screen_reader() 
     assert re.search(r'<span class="visually-hidden">Message \d+: Expired, bsg</span>', marks)
 
 
+@pytest.mark.any_database
 def test_many_messages_of_one_day_are_counted() -> None:
     ours = account()
     register(ours, [Send(to="254711111111", provider_message_id=f"m{n}") for n in range(9)], Source.API)
@@ -292,6 +298,7 @@ def test_many_messages_of_one_day_are_counted() -> None:
     assert "+3" in marks
 
 
+@pytest.mark.any_database
 def test_a_number_page_says_when_a_text_last_arrived() -> None:
     ours = account()
     register(ours, [Send(to="254711111111", provider_message_id="m")], Source.API)
