@@ -1,4 +1,4 @@
-"""The entry point for any WSGI server: `dashboard.wsgi:application`."""
+"""The entry point for any WSGI server: `dashboard.wsgi:application`. Webhooks have a door before Django's."""
 
 from __future__ import annotations
 
@@ -8,4 +8,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
-application = get_wsgi_application()
+django = get_wsgi_application()
+
+from dashboard.ingest.door import Door, Writer  # noqa: E402 - Django is set up now
+
+application = Door(django, Writer().keep)

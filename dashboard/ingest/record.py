@@ -35,7 +35,7 @@ WEBHOOK_SEEN = 4  # the step of schedule.BACK_OFF from which polling goes on aft
 
 def record(items: Sequence[Item]) -> list[int | None]:
     """Store what the items say. For each, our message's id, or None if it became an orphan."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # inside another transaction it is one with it
         found, new = _resolve(items)
         orphans = [item for item, message_id in zip(items, found, strict=True) if message_id is None]
         _keep_orphans(orphans)

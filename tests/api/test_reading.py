@@ -28,7 +28,8 @@ LIST, SEARCH = "/api/v1/messages", "/api/v1/messages/search"
 
 def report(account: Account, number: int, word: str) -> None:
     body = b'{"id":"m%d","msisdn":"2547123%05d","status":"%s","error":0}' % (number, number, word.encode())
-    keep(Delivery(account, body, {"content-type": "application/json"}, timezone.now(), "", "token"))
+    token = account.webhook_url.rstrip("/").rpartition("/")[2]
+    keep([Delivery(token, body, {"content-type": "application/json"}, timezone.now())])
 
 
 @pytest.fixture

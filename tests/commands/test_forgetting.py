@@ -23,7 +23,8 @@ NUMBER = "254712345678"
 def report(account: Account, message_id: str, days_ago: int = 0, number: str = NUMBER) -> None:
     body = f'{{"id":"{message_id}","msisdn":"{number}","status":"sent","error":0}}'.encode()
     at = timezone.now() - timedelta(days=days_ago)
-    keep(Delivery(account, body, {"content-type": "application/json"}, at, "", "token"))
+    token = account.webhook_url.rstrip("/").rpartition("/")[2]
+    keep([Delivery(token, body, {"content-type": "application/json"}, at)])
 
 
 def sent(account: Account, message_id: str, days_ago: int = 0, number: str = NUMBER) -> Message:

@@ -1,30 +1,55 @@
-"""The web server that we ship, on loopback, over the tests' own database."""
+"""The webhook door in each of its shapes: Django's view, the one before Django, and both in the server that we ship."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 
+from dashboard.ingest import door as wsgi_door
+from dashboard.ingest.webhook import keep_one
 from dashboard.models import Account
+from scripts.serve import WEB_THREADS
 from tests.core.making import body_of, token_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+def nothing_else(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    raise AssertionError("this was passed on to Django")
+
+
+class BeforeDjango(Client):
+    """A client of the door before Django; what is stored is stored in the test's own thread and transaction."""
+
+    application = wsgi_door.Door(nothing_else, keep_one)
+
+    def request(self, **request: Any) -> Any:
+        said: list[Any] = []
+        content = b"".join(self.application(self._base_environ(**request), lambda *head: said.extend(head)))
+        answer: Any = HttpResponse(content, status=int(said[0].split()[0]), headers=dict(said[1]))
+        answer.json = lambda: json.loads(content)
+        return answer
+
+
 @dataclass(frozen=True)
 class Door:
-    """The webhook door as Django's test client sees it."""
+    """The webhook door as a test client sees it."""
 
     client: Client
 
@@ -37,6 +62,7 @@ class Door:
 @dataclass(frozen=True)
 class Server:
     port: int
+    process: subprocess.Popen[bytes]
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -57,19 +83,29 @@ class Server:
             return answer
 
 
-@pytest.fixture
-def door() -> Door:
-    return Door(Client(raise_request_exception=True))
+DOORS = {"view": Client, "before Django": BeforeDjango}
+APPLICATIONS = {"view": "dashboard.wsgi:django", "before Django": "dashboard.wsgi:application"}
 
 
-@pytest.fixture(scope="module")
-def server(django_db_setup: None) -> Iterator[Server]:
-    """Granian, as `run` starts it."""
+@pytest.fixture(params=DOORS)
+def door(request: pytest.FixtureRequest) -> Door:
+    return Door(DOORS[request.param]())
+
+
+@pytest.fixture(scope="module", params=APPLICATIONS)
+def server(request: pytest.FixtureRequest, django_db_setup: None) -> Iterator[Server]:
+    """Granian, as `run` starts it, with each of the two doors."""
+    with serving(APPLICATIONS[request.param]) as server:
+        yield server
+
+
+@contextmanager
+def serving(application: str) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--blocking-threads", "4", "--no-ws", "--log-level", "warning", "dashboard.wsgi:application"]
+    command += ["--blocking-threads", WEB_THREADS, "--no-ws", "--log-level", "warning", application]
     environment = {**os.environ, "DATABASE_URL": _url(), "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
@@ -78,9 +114,10 @@ def server(django_db_setup: None) -> Iterator[Server]:
             assert process.poll() is None, "the server ended by itself"
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.05)
-        yield Server(port)
+        yield Server(port, process)
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
 
 

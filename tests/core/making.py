@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from dashboard.domain.lifecycle import effective, fold
 from dashboard.ingest.counts import add_messages
@@ -22,7 +23,7 @@ from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, register
 from dashboard.ingest.replies import register_reply
 from dashboard.ingest.reread import context_of
-from dashboard.ingest.webhook import authentic, keep
+from dashboard.ingest.webhook import KEPT, Delivery, keep
 from dashboard.models import Account, BatchCount, Event, HourCount, Message
 from dashboard.models.messages import Source
 from dashboard.story import story
@@ -84,7 +85,8 @@ def token_of(of: Account) -> str:
 
 def webhook(of: Account, payload: Any, **headers: str) -> None:
     """Through the door's own steps, without HTTP."""
-    keep(authentic(token_of(of), body_of(payload), {"content-type": "application/json", **headers}))
+    told = Delivery(token_of(of), body_of(payload), {"content-type": "application/json", **headers}, timezone.now())
+    assert keep([told]) == [KEPT]
 
 
 def answer(to: Message, payload: Any, *, at: datetime | None = None, call: str = "status", status: int = 200) -> Item:

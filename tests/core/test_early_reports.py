@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,7 +15,7 @@ from dashboard.ingest.items import Item
 from dashboard.ingest.orphans import attach_by_hand, sweep
 from dashboard.ingest.record import record
 from dashboard.ingest.register import register
-from dashboard.ingest.webhook import authentic, items_of
+from dashboard.ingest.webhook import Delivery, items_of
 from dashboard.models import Account, Event, Evidence, Message, Orphan
 from dashboard.models.messages import Source
 from providers.base import Entry, Report, Status
@@ -39,9 +38,9 @@ from tests.core.making import (
 
 def report_items(of: Account, word: str, *provider_ids: str) -> list[Item]:
     """What the webhook door makes of one report about each id."""
-    door = authentic(token_of(of), b"{}", {})
     bodies = [body_of(says(of.provider_key, provider_id, word)) for provider_id in provider_ids]
-    return [item for body in bodies for item in items_of(replace(door, body=body))]
+    told = [Delivery(token_of(of), body, {}, timezone.now()) for body in bodies]
+    return [item for each in told for item in items_of(each, of, "")]
 
 
 @pytest.mark.django_db

@@ -19,7 +19,7 @@ from dashboard import vault
 from dashboard.ingest import webhook as webhook_module
 from dashboard.ingest.webhook import MOST_BYTES
 from dashboard.models import Account, Event, Evidence, Message, Orphan
-from tests.core.conftest import Door
+from tests.core.conftest import DOORS, BeforeDjango, Door
 from tests.core.making import account, fresh, message, poll, says, token_of, undone
 
 pytestmark = pytest.mark.django_db
@@ -63,11 +63,13 @@ def test_head_is_200_and_get_is_405() -> None:
     assert Client().get(path).status_code == 405
 
 
-def test_neither_a_session_nor_a_csrf_token_is_needed() -> None:
+@pytest.mark.parametrize("client", DOORS.values(), ids=DOORS)
+def test_neither_a_session_nor_a_csrf_token_is_needed(client: type[Client]) -> None:
     of = account("bsg")
-    strict = Client(enforce_csrf_checks=True)
+    strict = client(enforce_csrf_checks=True)
     answer = strict.post(f"/hooks/{token_of(of)}/", says("bsg", "1", "sent"), content_type="application/json")
     assert (answer.status_code, answer.json(), answer["Cache-Control"]) == (200, {}, "no-store")
+    assert (answer["Content-Type"], answer["X-Content-Type-Options"]) == ("application/json", "nosniff")
 
 
 def test_the_address_before_the_last_rotation_works_for_a_week(door: Door) -> None:
@@ -275,7 +277,7 @@ FIELDS = [
     st.booleans(),
 )
 def test_no_body_is_answered_with_an_error(key: str, odd: dict[str, Any], known: bool) -> None:
-    door = Door(Client())
+    door = Door(BeforeDjango())
     with undone():
         of = account(key, time_zone="Africa/Nairobi")
         one = message(of, "211", text=None)
@@ -293,7 +295,7 @@ def test_no_body_is_answered_with_an_error(key: str, odd: dict[str, Any], known:
 )
 def test_no_bytes_are_answered_with_an_error(body: bytes, content_type: str) -> None:
     with undone():
-        assert Door(Client()).post(account("smsbat"), body, content_type) == 200
+        assert Door(BeforeDjango()).post(account("smsbat"), body, content_type) == 200
         assert bytes(Orphan.objects.get().evidence.body or b"") == body
 
 
