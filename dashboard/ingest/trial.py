@@ -82,7 +82,7 @@ def request_trial(trial: Trial, user: User, nonce: str) -> tuple[Retry, bool]:
     """
     trial.check()
     with transaction.atomic():
-        recipient = recipients_of({trial.to})[trial.to]
+        recipient = Recipient.objects.get(pk=recipients_of({trial.to})[trial.to])
         lock_limits([f"account {trial.account.pk}", f"number {recipient.pk}", f"person {user.pk}"])
         known = Retry.objects.filter(nonce=nonce).first()
         if known is not None:
