@@ -21,6 +21,7 @@ from dashboard.worker.asking import Answer, Due
 from dashboard.worker.loop import Worker
 from dashboard.worker.store import claim, save_answers
 from providers.base import Entry, Report, Status
+from tests.factory import person
 from tests.worker.processes import running_worker, wait_until
 from tests.worker.rig import Rig
 
@@ -130,21 +131,22 @@ def test_somebody_waiting_is_served_first(rig: Rig) -> None:
 # ------------------------------------------------------------------------------ one open retry
 
 
-def test_eight_clicks_at_once_on_each_of_25_messages_send_25_texts(rig: Rig, ops: User) -> None:
+def test_eight_clicks_at_once_on_each_of_25_messages_send_25_texts(rig: Rig) -> None:
     account = rig.account("bsg")
     roots = rig.put(account, *([85] * 25))
     rig.later(60)
     rig.work()
     rig.later(60)
+    people = [person("ops") for _ in range(3)]  # one of them may not send more than ten in a row
     start = threading.Barrier(8)
 
-    def click(person: int) -> list[str]:
+    def click(number: int) -> list[str]:
         found = []
         try:
-            for root in roots:
+            for place, root in enumerate(roots):
                 start.wait()
                 try:
-                    request_retry(root.pk, reason="again", nonce=f"{root.pk}-{person}", user=ops)
+                    request_retry(root.pk, reason="again", nonce=f"{root.pk}-{number}", user=people[place // 10])
                     found.append("stored")
                 except Refused as refused:
                     found.append(refused.code)
