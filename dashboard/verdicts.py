@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db.models import Min, Q, QuerySet
+from django.utils import timezone
 
 from dashboard.domain import schedule
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
@@ -36,7 +35,7 @@ def facts_of(
     usual = usual_of(message)
     return Facts(
         now=now,
-        zone=ZoneInfo(settings.SITE_TIME_ZONE),
+        zone=timezone.get_current_timezone(),
         pk=message.pk,
         status=Status(message.status),
         line=line_of(message.account, now),
@@ -189,4 +188,4 @@ def record_of(recipient: Recipient, now: datetime) -> Record:
         )
         for message in slim[:OF_RECORD]
     ]
-    return Record(sent, now, ZoneInfo(settings.SITE_TIME_ZONE), opted_out=recipient.opted_out_at is not None)
+    return Record(sent, now, timezone.get_current_timezone(), opted_out=recipient.opted_out_at is not None)

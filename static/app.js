@@ -13,6 +13,13 @@
   paint();
   dark.addEventListener("change", paint);
 
+  // ---- the server shows times in the browser's zone, where that is wanted: it needs the zone's name
+
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+  if (/^[\w+\-/]{1,64}$/.test(zone) && !document.cookie.split("; ").includes("browser_zone=" + zone)) {
+    document.cookie = "browser_zone=" + zone + "; path=/; max-age=31536000; samesite=lax" + (location.protocol === "https:" ? "; secure" : "");
+  }
+
   // ---- telling what went wrong
 
   function toast(text) {
@@ -91,9 +98,10 @@
 
   function age(then) {
     const delta = Math.round((Date.now() - then) / 1000), size = Math.abs(delta);
-    if (size < 1) return "just now";
+    const words = document.body.dataset;
+    if (size < 1) return words.now;
     const said = size >= 86400 ? Math.floor(size / 86400) + " d" : size >= 3600 ? Math.floor(size / 3600) + " h" : size >= 60 ? Math.floor(size / 60) + " min" : size + " s";
-    return delta > 0 ? said + " ago" : "in " + said;
+    return (delta > 0 ? words.ago : words.in).replace("{}", said);
   }
   setInterval(() => {
     if (!document.hidden) document.querySelectorAll("time.ago").forEach((node) => {

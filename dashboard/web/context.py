@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.models.people import ROLES
+from dashboard.web.zones import browser_zone, choices, zone_of
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "theme"
@@ -46,7 +47,10 @@ NAVIGATION = (
 def frame(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get(THEME_COOKIE, "auto")
     return {
-        "site_zone": settings.SITE_TIME_ZONE,
+        "site_zone": settings.SITE_TIME_ZONE,  # of the days that filters take
+        "zone": zone_of(request),
+        "zones": choices(),
+        "browser_zone": browser_zone(request),
         "roles": [role for role in ROLES if role in _roles(request)],
         "theme": theme if theme in THEMES else "auto",
         # Not called `messages`, as Django does: here that word is for texts.

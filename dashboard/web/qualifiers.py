@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from difflib import get_close_matches
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.urls import reverse
@@ -23,7 +24,6 @@ from dashboard.domain.lifecycle import Bucket
 from dashboard.models import Account, Batch
 from dashboard.queries import BadFilter, batches_called
 from dashboard.web.spans import BadSpan, span_of
-from dashboard.web.tags import site_zone
 from providers import PROVIDERS
 from providers.base import Status
 
@@ -283,7 +283,7 @@ def _until(token: _Token) -> Query:
 
 
 def _day(token: _Token, examples: str) -> str:
-    today = timezone.now().astimezone(site_zone()).date()
+    today = timezone.now().astimezone(ZoneInfo(settings.SITE_TIME_ZONE)).date()
     named = {"today": today, "yesterday": today - timedelta(days=1)}
     if day := named.get(token.value.lower()):
         return day.isoformat()

@@ -1,4 +1,4 @@
-"""Signing in and out, and the colours a person likes."""
+"""Signing in and out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard import second_factor
-from dashboard.web.access import EVERYBODY, roles
-from dashboard.web.context import THEME_COOKIE, THEMES
 from dashboard.web.middleware import CODE_GIVEN
-
-YEAR = 365 * 24 * 60 * 60
 
 
 @login_not_required
@@ -58,17 +54,6 @@ def _why(code: str) -> str:
 def sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)
     return redirect("sign-in")
-
-
-@roles(*EVERYBODY)
-@require_POST
-def theme(request: HttpRequest) -> HttpResponse:
-    """Remember light, dark or the device's choice, in a cookie that names nobody."""
-    response = redirect(inside(request, request.POST.get("next", "")))
-    chosen = request.POST.get("theme", "auto")
-    if chosen in THEMES:
-        response.set_cookie(THEME_COOKIE, chosen, max_age=YEAR, secure=settings.HTTPS, httponly=True, samesite="Lax")
-    return response
 
 
 def inside(request: HttpRequest, page: str) -> str:

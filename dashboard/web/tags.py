@@ -94,11 +94,6 @@ def retry_word(state: str) -> str:
 # ------------------------------------------------------------------------------ times
 
 
-@cache
-def site_zone() -> ZoneInfo:
-    return ZoneInfo(settings.SITE_TIME_ZONE)
-
-
 def zone_label(moment: datetime) -> str:
     """EAT, or UTC+03 where the zone has no letters of its own."""
     name = moment.tzname() or ""
@@ -106,8 +101,8 @@ def zone_label(moment: datetime) -> str:
 
 
 def absolute(moment: datetime) -> str:
-    """2026-11-20 14:03:07 EAT, in the site's zone."""
-    local = moment.astimezone(site_zone())
+    """2026-11-20 14:03:07 EAT, in the zone that the person chose."""
+    local = timezone.localtime(moment)
     return f"{local:%Y-%m-%d %H:%M:%S} {zone_label(local)}"
 
 

@@ -1,0 +1,38 @@
+"""How a person likes the pages: colours, and the zone of times. Each is remembered in a cookie that names nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from dashboard.web import zones
+from dashboard.web.access import EVERYBODY, roles
+from dashboard.web.context import THEME_COOKIE, THEMES
+from dashboard.web.sign_in import inside
+
+YEAR = 365 * 24 * 60 * 60
+
+
+@roles(*EVERYBODY)
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Light, dark or as the device."""
+    return _remembered(request, THEME_COOKIE, request.POST.get("theme", "auto"), THEMES)
+
+
+@roles(*EVERYBODY)
+@require_POST
+def zone(request: HttpRequest) -> HttpResponse:
+    """UTC, the site's, or the browser's."""
+    return _remembered(request, zones.COOKIE, request.POST.get("zone", zones.SITE), zones.choices())
+
+
+def _remembered(request: HttpRequest, cookie: str, chosen: str, known: Sequence[str]) -> HttpResponse:
+    response = redirect(inside(request, request.POST.get("next", "")))
+    if chosen in known:
+        response.set_cookie(cookie, chosen, max_age=YEAR, secure=settings.HTTPS, httponly=True, samesite="Lax")
+    return response
