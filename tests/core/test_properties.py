@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import IntegrityError, transaction
 from django.test import override_settings
 from django.utils import timezone
@@ -289,9 +290,11 @@ class Traffic(RuleBasedStateMachine):
     @rule(target=retries, one=messages)
     def retry(self, one: tuple[int, str]) -> Any:
         try:
-            made, _ = request_retry(
-                one[0], reason="asked to", nonce=f"n{next(self.numbers)}", user=self.ops, account_slug="bsg", text="Hi"
-            )
+            with time_machine.travel(T0 + timedelta(days=1), tick=False):  # not yet too old
+                made, _ = request_retry(
+                    one[0], reason="asked to", nonce=f"n{next(self.numbers)}", user=self.ops, account_slug="bsg",
+                    text="Hi",
+                )  # fmt: skip
         except Refused:
             return multiple()
         return made.pk
