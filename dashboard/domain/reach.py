@@ -107,7 +107,7 @@ def _found(record: Record, texts: Sequence[Sent]) -> Verdict:
     if texts[0].status in NEGATIVE_FINALS:
         return _not_arrived(record, texts)
     if texts[0].status in PENDING:
-        return _on_its_way(record, texts[0])
+        return _on_its_way(record, texts)
     return _unknown(record, texts[0]) if texts[0].status is Status.UNKNOWN else _arrived(record, texts[0])
 
 
@@ -124,11 +124,13 @@ def _arrived(record: Record, last: Sent) -> Verdict:
     )
 
 
-def _on_its_way(record: Record, last: Sent) -> Verdict:
+def _on_its_way(record: Record, texts: Sequence[Sent]) -> Verdict:
+    last, before = texts[0], _in_a_row(texts)
+    missed = f"; the {len(before)} before it did not arrive" if len(before) > 1 else ""
     return Verdict(
         kind="on_its_way",
-        sentence=f"The last text, sent {record.ago(last.sent_at)}, is on its way.",
-        because=(_about(record, last), *_proof(record), *_usual(record)),
+        sentence=f"The last text, sent {record.ago(last.sent_at)}, is on its way{missed}.",
+        because=(_about(record, last), *(_about(record, one) for one in before[:2]), *_proof(record), *_usual(record)),
         side=Side.CANNOT_KNOW,
         sure=Sure.CERTAIN,
         customer="A message is on its way to your phone. Please make sure that the phone is on and has signal.",
@@ -151,8 +153,7 @@ def _unknown(record: Record, last: Sent) -> Verdict:
 
 def _not_arrived(record: Record, texts: Sequence[Sent]) -> Verdict:
     """The newest texts did not arrive: one, or several in a row."""
-    decided = [text for text in texts if text.status not in PENDING]
-    row = list(takewhile(lambda text: text.status in NEGATIVE_FINALS, decided))
+    row = _in_a_row(texts)
     because = (*(_about(record, text) for text in row[:3]), *_proof(record))
     if len(row) == 1:
         return _one_missed(record, row[0], because)
@@ -198,6 +199,12 @@ def _not_arrived(record: Record, texts: Sequence[Sent]) -> Verdict:
         customer=_MISSED + "We are sorry, and we are looking into it.",
         now=f"Open message {row[0].pk} first: it says what is known.",
     )
+
+
+def _in_a_row(texts: Sequence[Sent]) -> list[Sent]:
+    """The newest decided texts, as long as none of them arrived."""
+    decided = (text for text in texts if text.status not in PENDING)
+    return list(takewhile(lambda text: text.status in NEGATIVE_FINALS, decided))
 
 
 def _one_missed(record: Record, text: Sent, because: tuple[Clause, ...]) -> Verdict:

@@ -53,11 +53,11 @@ def arrived(facts: Facts) -> Finding | None:
     stands = [facts.quoted(report), _after_giving_up(facts)]
     if facts.not_sent:
         return Finding(Kind.DELIVERED_UNNOTED, [*stands, our_not_sent(facts)], fill)
+    if partly := in_parts(facts):
+        return partly
     if facts.conflict:
         against = facts.quoted(facts.telling(*NEGATIVE_FINALS))
         return Finding(Kind.DELIVERED_DOUBTED, [*stands, against], fill)
-    if partly := in_parts(facts):
-        return partly
     if facts.unconfirmed:
         return Finding(Kind.DELIVERED_UNCONFIRMED, stands, fill)
     if channel := _other_channel(facts):

@@ -15,6 +15,7 @@ from providers.base import Status
 BEHIND = timedelta(minutes=10)  # a check may be due this long before our worker is to blame
 JUST_NOW = timedelta(minutes=2)
 A_FEW_MINUTES = timedelta(minutes=10)
+SHORT = 80  # a reason that fits into the sentence
 LITTLE_TIME = timedelta(minutes=10)
 REACHED_LATELY = timedelta(days=30)
 
@@ -234,7 +235,8 @@ def _without_reason(facts: Facts, said: list[Clause | None]) -> Finding:
         return _many(facts, Kind.LOST_WITH_MANY, [*said, facts.beside])
     report = facts.deciding
     if report and report.detail:
-        reason = f": {quote(report.detail.rstrip('.'))}"
+        said_it = report.detail.rstrip(".")
+        reason = f": {quote(said_it)}" if len(said_it) <= SHORT else ", for a reason in its own words"
         return Finding(Kind.FAILED, [*said, facts.beside], {"reason": reason}, Side.PROVIDER)
     return Finding(Kind.FAILED, [*said, facts.beside], {"reason": ", and gives no clearer reason"})
 

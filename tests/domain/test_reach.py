@@ -68,6 +68,9 @@ CASES = [
          [text(S.EXPIRED, 1), text(S.EXPIRED, 2), text(S.DELIVERED, 90, "Other")]),
     Case("both accounts fail", "phone_off", "probably the phone is off", "message-69 message-68 message-67",
          [text(S.EXPIRED, 1), text(S.EXPIRED, 2, "Third"), text(S.DELIVERED, 3, "Other")]),
+    Case("on its way, and the three before it expired", "on_its_way", "is on its way; the 3 before it did not arrive.",
+         "message-66 message-65 message-64 message-62",
+         [text(S.SENT, 1 / 24), *(text(S.EXPIRED, days) for days in (1, 2, 3)), text(S.DELIVERED, 4)]),
 ]  # fmt: skip
 
 
