@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-import phonenumbers
-
 ENOUGH = 3  # prices that make a usual one
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """`of` is how many texts it is the usual price of; 0: told for this very text."""
+    """`of` is how many texts it is the middle or the share of; 0: told for this very text."""
 
     amount: Decimal
     currency: str
@@ -37,11 +35,3 @@ def usual(prices: Sequence[tuple[Decimal, str, int]]) -> Price | None:
     if len(each) < ENOUGH:
         return None
     return Price(each[len(each) // 2], commonest, len(each))
-
-
-_CODES = frozenset(str(code) for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
-
-
-def calling_code(digits: str) -> str:
-    """ "254": what prices go by; "" if there is no such code. By a table: cheap enough to ask for hundreds."""
-    return next((digits[:n] for n in (1, 2, 3) if digits[:n] in _CODES), "")

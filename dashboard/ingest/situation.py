@@ -17,12 +17,12 @@ from django.db.models import Case as Choice, Count, DecimalField, F, Q, Sum, Val
 from dashboard.domain import retries as rules
 from dashboard.domain.failures import Complaint, Failure, classified
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING, reached_the_wire
-from dashboard.domain.prices import Price, calling_code, usual
+from dashboard.domain.prices import Price, usual
 from dashboard.domain.retries import Doubts, Refusal, Situation, Through
 from dashboard.domain.segments import segments
 from dashboard.domain.texts import is_one_time_code, same
 from dashboard.ingest.locks import lock_limits
-from dashboard.models import Account, Event, Message, Retry, User
+from dashboard.models import Account, BatchCount, Event, Message, Retry, User
 from providers.base import Status
 
 TRIED = (Retry.State.ACCEPTED, *Retry.HOLDING)  # a text went out, may have gone out, or is about to
@@ -188,7 +188,7 @@ def latest(tree: Sequence[Message]) -> Message:
 def _trees(root_pks: Collection[int], *, lock: bool) -> dict[int, list[Message]]:
     """Each root and everything sent again for it, oldest first."""
     rows = Message.objects.filter(Q(pk__in=root_pks, root=None) | Q(root_id__in=root_pks)).order_by("pk")
-    rows = rows.select_related("account", "recipient")
+    rows = rows.select_related("account", "recipient", "batch__account")
     trees: dict[int, list[Message]] = defaultdict(list)
     for message in rows.select_for_update(of=("self",)) if lock else rows:
         trees[message.root_pk].append(message)
@@ -298,53 +298,62 @@ def _by(user: User | None, now: datetime) -> tuple[int, int]:
 
 
 def _quote(everyone: Collection[Case]) -> None:
-    """What each text would cost: its own last price where it goes the same way, else the usual one there."""
+    """What each text would cost: its own last price where it goes the same way, its share of an order that was paid as
+    a whole, else the usual one of that account in that country."""
+    shares = _shares(everyone)
     to_ask: dict[int, list[Case]] = defaultdict(list)
     for case in everyone:
-        case.price = _own_price(case)
-        if case.price is None and case.root.recipient.digits:
+        case.price = _own_price(case, shares)
+        if case.price is None and case.root.country:
             to_ask[case.account.pk].append(case)
     for account, asking in to_ask.items():
         per_part = _usual_prices(account)
         for case in asking:
-            case.price = _usual_price(case, per_part)
+            each = per_part.get(case.root.country)
+            case.price = each.times(case.parts_of(case.text) or 1, 1) if each else None
 
 
-def _own_price(case: Case) -> Price | None:
+def _shares(everyone: Collection[Case]) -> dict[int, Price]:
+    """The price of one text of each order that has one price for all of them."""
+    orders = {case.root.batch_id: case.root.batch for case in everyone if case.root.batch and case.root.batch.cost}
+    counts = BatchCount.objects.filter(batch__in=orders).values_list("batch").annotate(Sum("n"))
+    return {
+        pk: Price(order.cost / texts, order.currency or order.account.currency, texts)
+        for pk, texts in counts
+        if (order := orders[pk]) and order.cost and texts
+    }
+
+
+def _own_price(case: Case, shares: dict[int, Price]) -> Price | None:
     """A price of nothing is none: some providers take the price back when a text does not arrive."""
     cost, account = case.original.cost, case.original.account
-    if not cost or rules.ACCOUNT in case.changed:
+    if rules.ACCOUNT in case.changed:
         return None
-    price = Price(cost, case.original.currency or account.currency)
+    share = shares.get(case.root.batch_id or 0) if case.original is case.root else None
+    price = Price(cost, case.original.currency or account.currency) if cost else share
     before, parts = case.parts_of(case.original.text), case.parts_of(case.text)
-    if case.text == case.original.text or before == parts:
+    if price is None or case.text == case.original.text or before == parts:
         return price
     return price.times(parts, before) if parts and before else None
 
 
 def quoted_through(case: Case, account: Account) -> Price | None:
     """What the text of this case would usually cost through another account."""
-    return usual_price(account, case.root.recipient.digits, case.parts_of(case.text) or 1)
+    return usual_price(account, case.root.country, case.parts_of(case.text) or 1)
 
 
-def usual_price(account: Account, digits: str, parts: int) -> Price | None:
-    """What a text of so many parts to this number usually costs through the account."""
-    each = _usual_prices(account.pk).get(calling_code(digits))
+def usual_price(account: Account, country: str, parts: int) -> Price | None:
+    """What a text of so many parts to this country usually costs through the account."""
+    each = _usual_prices(account.pk).get(country)
     return each.times(parts, 1) if each else None
 
 
-def _usual_price(case: Case, per_part: dict[str, Price]) -> Price | None:
-    each = per_part.get(calling_code(case.root.recipient.digits))
-    return each.times(case.parts_of(case.text) or 1, 1) if each else None
-
-
 def _usual_prices(account: int) -> dict[str, Price]:
-    """What one part usually costs through this account, by calling code."""
+    """What one part usually costs through this account, by country."""
     newest = Message.objects.filter(account=account, effective=Status.DELIVERED.value).order_by("-pk")
-    told = newest.values_list("cost", "currency", "parts", "recipient__digits")[:MOST_PRICES]
     paid: dict[str, list[tuple[Decimal, str, int]]] = defaultdict(list)
-    for cost, currency, parts, digits in told:
-        if cost and digits:
-            paid[calling_code(digits)].append((cost, currency, parts or 1))
-    found = {code: usual(prices) for code, prices in paid.items() if code}
-    return {code: price for code, price in found.items() if price is not None}
+    for cost, currency, parts, country in newest.values_list("cost", "currency", "parts", "country")[:MOST_PRICES]:
+        if cost and country:
+            paid[country].append((cost, currency, parts or 1))
+    found = {country: usual(prices) for country, prices in paid.items()}
+    return {country: price for country, price in found.items() if price is not None}

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from dashboard.domain import retries as rules
+from dashboard.domain.phone import main_country
 from dashboard.domain.prices import Price
 from dashboard.domain.retries import Refusal
 from dashboard.domain.segments import Segments, segments
@@ -47,7 +48,7 @@ class Trial:
 
     def price(self) -> Price | None:
         """What such a text usually costs there; None where too few prices are known."""
-        return usual_price(self.account, self.to, self.segments.parts)
+        return usual_price(self.account, main_country(self.to), self.segments.parts)
 
     def check(self) -> None:
         """Let the provider's own rules object before anything is stored. Raises Refused."""

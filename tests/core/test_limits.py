@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from dashboard.ingest.retry import Refused, judge, request_retry
 from dashboard.ingest.situation import throughs
-from dashboard.models import Account, ApiToken, Bulk, Message, Recipient, Retry, User
+from dashboard.models import Account, ApiToken, Batch, Bulk, Message, Recipient, Retry, User
 from providers.base import Status
 from tests.factory import account, person, report, reports, sends
 
@@ -276,8 +276,15 @@ def test_the_price_through_another_account_is_its_usual_one_in_that_country(bsg:
     one, two = failed(bsg, 2, cost=Decimal("0.04"), currency="EUR")
     retry = ask(one, user=ops, account_slug="other")
     assert (retry.quoted_cost, retry.quoted_currency) == (Decimal("0.75"), "KES")
-    Recipient.objects.filter(pk=two.recipient_id).update(digits="4915112345678")
+    Message.objects.filter(pk=two.pk).update(country="DE")
     assert ask(two, user=ops, account_slug="other").quoted_cost is None
+
+
+def test_the_price_of_a_whole_order_is_shared_by_its_texts(bsg: Account, ops: User) -> None:
+    one, two, _three, _four = failed(bsg, 4, batch="order 7")
+    Batch.objects.update(cost=Decimal("0.20"), currency="EUR")
+    assert ask(one, user=ops).quoted_cost == Decimal("0.05")
+    assert ask(two, user=ops, text="x" * 161).quoted_cost == Decimal("0.10")
 
 
 def test_a_price_of_nothing_is_no_price(bsg: Account, ops: User) -> None:

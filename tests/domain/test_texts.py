@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from dashboard.domain.prices import Price, calling_code, usual
+from dashboard.domain.prices import Price, usual
 from dashboard.domain.segments import segments
 from dashboard.domain.texts import is_one_time_code, same
 
@@ -111,8 +111,3 @@ def test_too_few_prices_are_no_usual_price_and_the_commonest_currency_wins() -> 
 def test_more_parts_cost_more() -> None:
     assert Price(Decimal(35), "UGX").times(2, 1) == Price(Decimal(70), "UGX")
     assert Price(Decimal(70), "UGX", 5).times(1, 2) == Price(Decimal(35), "UGX", 5)
-
-
-@pytest.mark.parametrize(("digits", "code"), [("254712345678", "254"), ("12025550100", "1"), ("", ""), ("999", "")])
-def test_the_calling_code(digits: str, code: str) -> None:
-    assert calling_code(digits) == code
