@@ -201,7 +201,9 @@ class Facts:
         """What each part became, where a provider reports about parts: delivered, else the last word."""
         told: dict[str, Status] = {}
         for entry in self.said:
-            if entry.part and entry.status and told.get(entry.part) is not Status.DELIVERED:
+            if not entry.part or not entry.status or entry.status is Status.RETRYING:
+                continue  # a try's part names the channel it goes on by
+            if told.get(entry.part) is not Status.DELIVERED:
                 told[entry.part] = entry.status
         return told
 
@@ -215,7 +217,7 @@ class Facts:
         if not entry.by_provider:
             return Clause(_noted_by_us(entry, at), anchor)
         theirs = entry.occurred_at is not None and entry.zone == "stated"
-        part = f" about part {entry.part}" if entry.part and entry.status else ""
+        part = f" about part {entry.part}" if entry.part in self.parts_told and entry.status else ""
         said = f"{self.line.provider} reported {quote(entry.word)}{part}"
         text = f"{said} {at}, by {'its own' if theirs else 'our'} clock."
         return Clause(f"{text} Its reason: {quote(entry.detail)}" if entry.detail else text, anchor)

@@ -32,7 +32,8 @@ def waiting(facts: Facts) -> Finding | None:
     if partly := in_parts(facts):
         return partly
     if facts.status is Status.RETRYING:
-        return Finding(Kind.PROVIDER_TRIES_AGAIN, [facts.quoted(facts.deciding), _before_that(facts)])
+        by = f", by {facts.deciding.part}" if facts.deciding and facts.deciding.part else ""
+        return Finding(Kind.PROVIDER_TRIES_AGAIN, [facts.quoted(facts.deciding), _before_that(facts)], {"by": by})
     for rule in (_just_told, _over, _fresh, _blind, _mute, _held):
         if found := rule(facts):
             return found

@@ -155,7 +155,7 @@ WORDS: dict[Kind, Words] = {
         "Wait for the other parts; this page follows by itself.",
     ),
     Kind.PROVIDER_TRIES_AGAIN: Words(
-        "One try failed, and {provider} is trying again by itself.", Side.NETWORK, Sure.LIKELY,
+        "One try failed, and {provider} is trying again by itself{by}.", Side.NETWORK, Sure.LIKELY,
         "Your message could not be delivered at the first try. It is being tried again; please keep the phone on.",
         "Wait for its report: sending now could make two texts of one.",
     ),

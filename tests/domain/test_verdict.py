@@ -266,6 +266,8 @@ CASES = [
     case("the provider tries again", Kind.PROVIDER_TRIES_AGAIN, "network", "likely", "event-2 event-1",
          "two texts of one",
          "tried again", S.RETRYING, [says(MINUTE, S.FAILED), says(2 * MINUTE, S.RETRYING, attempt=1)]),
+    case("the provider goes on by another channel", Kind.PROVIDER_TRIES_AGAIN, "network", "likely", "event-1",
+         "two texts of one", "tried again", S.RETRYING, [says(MINUTE, S.RETRYING, "undelivered", part="sms")]),
     case("its time is over and nobody says anything", Kind.TIME_RAN_OUT, "cannot_know", "certain",
          "fact-valid-until event-1 figure-neighbours", "Ask the person", "cannot tell", S.SENT, [EN_ROUTE],
          age=5 * HOUR, valid_until=SENT + HOUR, deadline=SENT + 25 * HOUR, neighbours=WELL),
@@ -420,6 +422,12 @@ def test_every_verdict_is_plain_complete_and_names_nobody_to_the_customer(case: 
     names = [LINE.name, *(provider.label for provider in PROVIDERS.values())]
     assert not [name for name in names if name.lower() in found.customer.lower()]
     assert not TRADE.search(found.customer), found.customer
+
+
+def test_the_channel_by_which_a_provider_goes_on_is_named_and_is_no_part_of_the_text() -> None:
+    found = verdict(next(case for case in CASES if case.name == "the provider goes on by another channel").facts())
+    assert found.sentence == "One try failed, and BSG is trying again by itself, by sms."
+    assert "part" not in found.because[0].text
 
 
 def test_nothing_is_promised_to_who_asked_not_to_be_texted() -> None:
