@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +17,8 @@ from dashboard.web.context import THEME_COOKIE, THEMES
 from dashboard.web.sign_in import inside
 
 YEAR = 365 * 24 * 60 * 60
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MAY_BE_A_NUMBER = re.compile(r"\d[\d\s().\-]{5,}\d")
 
 
 @roles(*EVERYBODY)
@@ -32,7 +36,15 @@ def zone(request: HttpRequest) -> HttpResponse:
 
 
 def _remembered(request: HttpRequest, cookie: str, chosen: str, known: Sequence[str]) -> HttpResponse:
-    response = redirect(inside(request, request.POST.get("next", "")))
+    response = redirect(_here(request))
     if chosen in known:
         response.set_cookie(cookie, chosen, max_age=YEAR, secure=settings.HTTPS, httponly=True, samesite="Lax")
     return response
+
+
+def _here(request: HttpRequest) -> str:
+    """The page the person is on. What may be a phone number in its address is not repeated."""
+    page = inside(request, request.POST.get("next", ""))
+    path, _, query = page.partition("?")
+    values = [value for name, value in parse_qsl(query) if name != "cursor" and not _DAY.fullmatch(value)]
+    return path if any(_MAY_BE_A_NUMBER.search(value) for value in values) else page

@@ -120,6 +120,23 @@ def test_utc_is_not_offered_twice(db: None, settings: Any) -> None:
     assert re.findall(r'name="zone" value="(\w+)"', client.get("/").content.decode()) == ["site", "browser"]
 
 
+@pytest.mark.parametrize(
+    ("page", "leads_to"),
+    [
+        *[(page, page) for page in ("/", "/messages/?status=sent&since=2026-11-20&cursor=o1_12345678")],
+        ("/messages/?phone=254712345678", "/messages/"),
+        ("/audit/?subject=message+0712-345+678&action=x", "/audit/"),
+        ("/audit/?subject=%2B254712345678", "/audit/"),
+        ("//evil.example/", "/"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("like", ["zone", "theme"])
+def test_a_choice_leads_back_and_repeats_no_number(message: Message, like: str, page: str, leads_to: str) -> None:
+    client = signed_in("ops")
+    chosen = {"zone": "utc", "theme": "dark"}[like]
+    assert client.post(f"/{like}/", {like: chosen, "next": page})["Location"] == leads_to
+
+
 @pytest.mark.parametrize("given", ["", "mars", "utc; path=/"])
 def test_only_what_there_is_can_be_chosen(message: Message, given: str) -> None:
     client = signed_in("ops")
