@@ -62,15 +62,14 @@ class Judgement:
 def of_canary(fates: Sequence[Fate], size: int, waited: timedelta) -> Judgement:
     """Whether the first few say that the others may follow. `waited` since the last of them was asked for.
 
-    Those that were not needed are no sign of anything; others go in their place.
+    Those that were not needed are no sign of anything; others go in their place. What is not certain may become so.
     """
     counts = Counter(fates)
     good, bad = counts[Fate.DELIVERED], sum(counts[fate] for fate in _BAD)
     tried = len(fates) - counts[Fate.NOT_NEEDED]
     if bad * 2 > size:
         return Judgement(Go.STOP, f"{bad} of the first {tried} did not arrive. The others were not sent.")
-    undecided = tried - good - bad - counts[Fate.UNKNOWN]
-    if tried < size or (undecided and waited < CANARY_WAIT):
+    if tried < size or (tried > good + bad and waited < CANARY_WAIT):
         return Judgement(Go.WAIT)
     known = good + bad
     if known * 4 < size:

@@ -38,7 +38,8 @@ SOON, LATE = timedelta(minutes=1), CANARY_WAIT
         ([D] * 4 + [P] * 16, LATE, Go.DOUBT),
         ([P] * 20, LATE, Go.DOUBT),
         ([F] * 4 + [P] * 16, LATE, Go.DOUBT),  # too few to say so
-        ([U] * 20, SOON, Go.DOUBT),  # waiting longer would not help
+        ([U] * 20, SOON, Go.WAIT),  # it may still turn out
+        ([U] * 20, LATE, Go.DOUBT),
         ([], LATE, Go.WAIT),
     ],
 )
