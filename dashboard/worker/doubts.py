@@ -71,23 +71,30 @@ def settle(now: datetime) -> None:
     unknown = Retry.objects.filter(state=UNKNOWN)
     for pk in list(unknown.filter(message__reported=True).values_list("pk", flat=True)):
         _settle(pk, now)
-    # Once the provider's own tries are spent, a count that has grown can only be ours.
-    ran = Q(original__attempt__gt=F("retry_count") - F("original__own_retries"))
-    counted = unknown.filter(ran, via=Retry.Via.PROVIDER, retry_count__gte=OWN_TRIES)
-    for pk in list(counted.values_list("pk", flat=True)):
+    grown = Q(original__attempt__gt=F("retry_count") - F("original__own_retries"))
+    for pk in list(unknown.filter(grown, via=Retry.Via.PROVIDER).values_list("pk", flat=True)):
         _settle_counted(pk, now)
 
 
 def _settle_counted(pk: int, now: datetime) -> None:
-    """It ran. Either the message itself goes on, or there is a new one, which a list may still show."""
+    """The provider counts one more try than before our own: ours, if it had none of its own left. Then either the
+    message itself goes on, or there is a new one, which a list may still show."""
     with transaction.atomic():
         retry = locked(pk)
+        if _own_tries(retry) < OWN_TRIES:
+            return
         if Status(retry.original.status) not in NEGATIVE_FINALS:
             Retry.objects.filter(pk=pk).update(message=retry.original)
             end(retry, Retry.State.ACCEPTED, "The provider tries the same message again.", now)
         elif retry.looks >= LOOKS or retry.next_look_at is None:
             why = "The provider counts one more try than before, so it ran; no new message of it could be found."
             end(retry, Retry.State.ACCEPTED, why, now)
+
+
+def _own_tries(retry: Retry) -> int:
+    """How many tries the provider had made by itself before we asked for one."""
+    again = Retry.objects.filter(original=retry.original_id, message=retry.original_id, state=Retry.State.ACCEPTED)
+    return (retry.retry_count or 0) - retry.original.own_retries - again.count()
 
 
 def _settle(pk: int, now: datetime, *, not_known: bool = False) -> None:
@@ -241,18 +248,20 @@ async def _by_reference(caller: Caller, lane: Lane, look: Look, target: Target) 
 
 def save_look(seen: Seen) -> None:
     """Write what was heard, and end the doubt if that settles it."""
-    retry, now = seen.look.retry, timezone.now()
-    account, answer, result = retry.account, seen.answer, seen.result
-    if answer is not None and (answer.error is None or answer.error.code in {"not_found", "unparseable"}):
-        save_answers(account, [answer])
-    if result is not None:
-        save_result(result)
-    if seen.listed is not None:
-        _settle_by_list(retry, seen.listed, now)
-    errors = [one.error for one in (answer, result, seen) if one is not None and one.error is not None]
-    note_health(account, success=seen.listed is not None, errors=errors)
-    not_known = answer is not None and answer.error is not None and answer.error.code == "not_found"
-    _settle(retry.pk, now, not_known=not_known and _same_key(retry))
+    now, answer, result = timezone.now(), seen.answer, seen.result
+    with transaction.atomic():
+        retry = locked(seen.look.retry.pk)
+        account = retry.account
+        if answer is not None and (answer.error is None or answer.error.code in {"not_found", "unparseable"}):
+            save_answers(account, [answer])
+        if result is not None:
+            save_result(result)
+        if seen.listed is not None:
+            _settle_by_list(retry, seen.listed, now)
+        errors = [one.error for one in (answer, result, seen) if one is not None and one.error is not None]
+        note_health(account, success=seen.listed is not None, errors=errors)
+        not_known = answer is not None and answer.error is not None and answer.error.code == "not_found"
+        _settle(retry.pk, now, not_known=not_known and _same_key(retry))
 
 
 def _settle_by_list(retry: Retry, listed: Listed, now: datetime) -> None:

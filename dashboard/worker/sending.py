@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import NAMESPACE_OID, uuid5
 
 from django.conf import settings
 from django.db import transaction
@@ -131,7 +132,7 @@ def request_of(retry: Retry) -> Request:
             sender=message.sender,
             route=message.route,
             reference=retry.reference,
-            idempotency_key=retry.reference,
+            idempotency_key=str(uuid5(NAMESPACE_OID, retry.reference)),
             callback_url=retry.account.webhook_url if reachable else "",
         )
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -183,6 +184,7 @@ def test_esms_the_same_under_the_same_key_is_one_text_and_its_answer_tells_the_i
     (sent,) = rig.sim.ledger()
     assert (made.state, made.message.match_id, sent["via"]) == ("accepted", sent["id"], "send")
     assert len(rig.asked("esms_africa", "send")) == 2
+    assert str(UUID(sent["idempotency_key"])) == sent["idempotency_key"], "as the documents want it"
 
 
 def test_esms_a_refusal_of_the_repeat_says_nothing_about_the_first(rig: Rig, ops: User) -> None:
@@ -311,6 +313,22 @@ def test_esms_a_grown_count_proves_that_our_retry_ran_only_once_its_own_tries_ar
     assert (after(spent).state, after(spent).message_id) == ("accepted", after(spent).original_id)
 
 
+def test_esms_tries_that_we_asked_for_before_are_none_of_its_own(rig: Rig, ops: User) -> None:
+    """Two of ours leave it two of its own, each of which could grow the count."""
+    rig.sim.script(modes={"esms_africa": {"retry": "same"}}, numbers={"*": {"fate": "failed", "retry": "failed"}})
+    root = rig.failed(rig.account("esms_africa"))
+    for nonce in ("n1", "n2"):
+        first = rig.ask_again(root, ops, nonce)
+        rig.work()
+        assert after(first).state == "accepted"
+        rounds(rig, 3)
+    doubt = rig.ask_again(root, ops, "n3")
+    rig.sim.script(faults=[{**NO_ANSWER, "count": 1}])
+    rig.work()
+    rounds(rig, 6, 300)
+    assert (after(doubt).retry_count, after(doubt).state, after(doubt).original.attempt) == (2, "outcome_unknown", 3)
+
+
 def test_esms_its_own_try_could_have_grown_the_count_too(rig: Rig, ops: User) -> None:
     fresh = retried(rig, ops, 85, retry="same")
     rounds(rig, 6, 300)
@@ -373,7 +391,7 @@ def test_smsbat_the_button_waits_for_the_channel_that_is_left(rig: Rig, ops: Use
     assert (root.status, root.provider_status, root.attempt) == ("retrying", "permanenterror", 1)
     with pytest.raises(Refused) as refused:
         rig.ask_again(root, ops)
-    assert refused.value.code == "provider_retrying"
+    assert (refused.value.code, "by sms" in refused.value.message) == ("provider_retrying", True)
     hook(account, {"messageId": root.provider_message_id, "deliverystatus": "permanenterror"})
     root.refresh_from_db()
     assert root.status == "retrying", "a webhook says nothing of channels"
