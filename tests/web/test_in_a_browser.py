@@ -62,8 +62,8 @@ def test_every_page_is_quiet_accessible_and_fits(
     page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     sign_in(page, live_server.url, "support", "ops", "admin")
-    addresses = ("/", "/find/", "/attention/", f"/messages/{message.pk}/", f"/recipients/{message.recipient_id}/",
-                 f"/messages/{message.pk}/retry/")  # fmt: skip
+    addresses = ("/", "/find/", "/help/statuses/", "/attention/", f"/messages/{message.pk}/",
+                 f"/recipients/{message.recipient_id}/", f"/messages/{message.pk}/retry/")  # fmt: skip
     for address in addresses:
         page.goto(live_server.url + address)
         assert page.evaluate("document.documentElement.dataset.bsTheme") == scheme

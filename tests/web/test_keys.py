@@ -83,6 +83,18 @@ def test_the_search_box_takes_the_focus_and_then_letters_are_letters(page: Page)
     assert not page.is_visible("#keys")
 
 
+def test_filters_are_suggested_for_the_word_being_typed(page: Page) -> None:
+    page.goto("/find/")
+    page.keyboard.type("status:expired acc")  # the box has the focus at once
+    offered = page.evaluate("[...document.getElementById('q').list.options].map((one) => [one.value, one.label])")
+    assert ["status:expired account:rt", "account:rt"] in offered
+    press(page, "Escape")
+    page.keyboard.type("overdue")
+    with page.expect_navigation():
+        press(page, "Enter")
+    assert page.url.endswith("/messages/?overdue=on")
+
+
 @pytest.mark.parametrize(
     ("key", "leads_to"), [("m", "/messages/"), ("b", "/batches/"), ("a", "/accounts/"), ("f", "/find/")]
 )
