@@ -174,7 +174,6 @@ class Sending(RuleBasedStateMachine):
         for retry in left:
             settle_by_hand(retry.pk, went_out=True, reason="looked", user=self.ops)
         self.no_more_texts_than_were_asked_for()
-        print("LEDGER", len(self.rig.sim.ledger()), Counter(self.mine().values_list("state", flat=True)))
 
 
 @pytest.mark.parametrize("examples", [8, pytest.param(200, marks=pytest.mark.slow)])
