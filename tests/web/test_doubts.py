@@ -123,7 +123,9 @@ def test_what_was_settled_meanwhile_is_not_settled_again(clock: Any) -> None:
     retry = doubtful(account("bat", "smsbat"), clock)
     client = signed_in("ops")
     assert client.get(f"/messages/{retry.root_id}/doubt/").status_code == 200
-    end(retry, Retry.State.ACCEPTED, "A report proves that it went out.", timezone.now())
+    assert end(retry, Retry.State.ACCEPTED, "A report proves that it went out.", timezone.now())
+    assert not end(retry, Retry.State.NOT_SENT, "Somebody was slower.", timezone.now())
+    assert Audit.objects.filter(action="retry ended").count() == 1
     answer = say(client, retry, "not_sent")
     assert answer.status_code == 409
     assert "settled meanwhile: A report proves that it went out." in answer.content.decode()

@@ -201,8 +201,12 @@ def test_esms_a_refusal_of_the_repeat_says_nothing_about_the_first(rig: Rig, ops
 
 def test_esms_what_is_old_is_looked_for_and_not_repeated(rig: Rig, ops: User) -> None:
     retry = doubtful(rig, ops, "esms_africa", NO_ANSWER)
+    rig.sim.script(faults=[{"kind": "503", "path": "messages[?]"}])
     rig.later(601)
-    rounds(rig, 2)
+    rounds(rig, 3)
+    assert (after(retry).state, len(rig.asked("esms_africa", "send"))) == ("outcome_unknown", 1)
+    rig.sim.script(faults=[])
+    rounds(rig, 2, 300)
     assert (after(retry).state, after(retry).detail) == ("accepted", "The provider lists it, so it went out.")
     assert len(rig.asked("esms_africa", "send")) == 1
 
