@@ -115,7 +115,7 @@ def _insert(trial: Trial, recipient: Recipient, retry: Retry) -> Retry:
     add_messages([message])
     retry.root = retry.original = retry.message = message
     retry.save()
-    entry = ours("asked to send a test text", Status.CREATED)
+    entry = ours("asked to send a test text", Status.CREATED, detail=retry.reason)
     report = Report(entries=(entry,))
     item = Item(
         account=trial.account, source=Source.PERSON, report=report, received_at=retry.created_at, by_provider=False

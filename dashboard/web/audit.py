@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import render
@@ -31,14 +33,18 @@ from dashboard.web.filters import active, at, without
 from dashboard.web.forms import Form
 from dashboard.web.messages_list import Day, has_phone
 from dashboard.web.parts import page_or_partial
+from dashboard.web.sent_again import state_of
+from dashboard.web.tags import money
 from dashboard.web.trail import note
 
 PAGE = 50
+TOLD_BY_OUTCOME = frozenset({"retry", "message", "state", "via"})  # a row's details that the retry itself shows better
 COLUMNS = ("id", "at", "who", "ip", "action", "about", "reason", "details")
 NUMBER = gettext_lazy(
     "The audit names no phone number. Find the person first: their page leads to what was done about them."
 )
 _GREATEST_ID = 2**63 - 1
+_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,8})?")
 _BETWEEN_DIGITS = re.compile(r"[^\w]+")  # "+254 (0) 712-345.678"
 
 
@@ -47,7 +53,7 @@ class AuditFilter(Form):
 
     subject = forms.CharField(
         required=False, max_length=100, label=gettext_lazy("About"),
-        help_text=gettext_lazy("A message’s or a recipient’s id, an account, a person"),
+        help_text=gettext_lazy("An id, an account or a person"),
     )  # fmt: skip
     actor = forms.CharField(required=False, max_length=150, label=gettext_lazy("Who"))
     action = forms.ChoiceField(required=False, choices=CHOICES, label=gettext_lazy("Did"))
@@ -71,12 +77,12 @@ class AuditFilter(Form):
             self.query = self.query.copy()
             self.query[name] = ""
             self.data = self.query
-            raise forms.ValidationError(NUMBER, code="number")
+            self.add_error(None, forms.ValidationError(NUMBER, code="number"))
         return typed
 
     @property
     def has_number(self) -> bool:
-        return any(self.has_error(name, "number") for name in ("subject", "actor"))
+        return self.has_error(NON_FIELD_ERRORS, "number")
 
     def apply(self) -> QuerySet[Audit]:
         if not self.is_valid():
@@ -162,6 +168,10 @@ class Line:
         return audit_url(subject=self.row.subject)
 
     @property
+    def state(self) -> str:
+        return state_of(self.retry) if self.retry else ""
+
+    @property
     def made(self) -> Message | None:
         """The message that a retry made, where it is another than the row is about."""
         made = self.retry.message if self.retry else None
@@ -169,7 +179,7 @@ class Line:
 
     @property
     def details(self) -> list[tuple[str, str]]:
-        told = {"retry", "message"} if self.retry else set()
+        told = TOLD_BY_OUTCOME if self.retry else set()
         given = {name: value for name, value in self.row.details.items() if name not in told}
         return [
             (name.replace("_", " "), _words(value)) for name, value in given.items() if value not in ("", None, [], {})
@@ -188,6 +198,8 @@ def _retry_of(row: Audit) -> int | None:
 
 def _words(value: Any) -> str:
     if isinstance(value, dict):
+        if value.keys() == {"amount", "currency"} and _AMOUNT.fullmatch(str(value["amount"])):
+            return money(Decimal(str(value["amount"])), str(value["currency"]))
         return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
     if isinstance(value, list):
         return ", ".join(_words(inner) for inner in value) or "–"

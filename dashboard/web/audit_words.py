@@ -12,7 +12,7 @@ GROUPS: dict[Any, dict[str, Any]] = {
     _("Sending"): {
         "retry": _("Asked to send again"),
         "retry refused": _("Was refused to send again"),
-        "retry ended": _("Sending again ended"),
+        "retry ended": _("Sending ended"),
         "test text": _("Sent a test text"),
         "test text refused": _("Was refused a test text"),
         "opted out": _("Noted an opt-out"),

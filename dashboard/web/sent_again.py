@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from dashboard.models import Message, Retry
-from dashboard.web.tags import money
+from dashboard.web.tags import money, retry_word
 from providers.base import Status
 
 NOTHING_WENT_OUT = (Retry.State.CANCELLED, Retry.State.NOT_SENT)
@@ -29,6 +29,10 @@ class Line:
         return _("token %(name)s") % {"name": retry.token.name} if retry.token else ""
 
     @property
+    def state(self) -> str:
+        return state_of(self.retry)
+
+    @property
     def made(self) -> Message | None:
         """The new message it made: none where the provider tried the same one again."""
         return self.retry.message if self.retry.message_id != self.retry.original_id else None
@@ -46,6 +50,12 @@ class Line:
     def quoted(self) -> str:
         retry = self.retry
         return money(retry.quoted_cost, retry.quoted_currency) if retry.quoted_cost is not None else ""
+
+
+def state_of(retry: Retry) -> str:
+    """What became of the wish, in words. Before a test text there is nothing to look at."""
+    waits = retry.is_first and retry.state == Retry.State.OPEN
+    return _("waiting for the worker") if waits else retry_word(retry.state)
 
 
 def lines(retries: Sequence[Retry]) -> list[Line]:

@@ -133,7 +133,7 @@ def test_it_is_no_retry_in_the_lists_and_may_be_sent_again_as_often_as_any(
     rig.work_all()
     Retry.objects.update(created_at=timezone.now() - timedelta(days=2))
     page = signed_in("support").get(f"/messages/{first.root_id}/").content.decode()
-    assert "otto sent it from here" in page
+    assert "otto asked for it through" in page
     _, secret = ApiToken.issue("program", {"read"})
     told = Client().get(f"/api/v1/messages/{first.root_id}", headers={"Authorization": f"Bearer {secret}"}).json()
     assert told["retries"] == []
