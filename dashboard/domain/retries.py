@@ -68,6 +68,7 @@ class Situation:
     retries: int = 0
     not_sent_but_reported: bool = False
     opted_out: bool = False
+    has_number: bool = True  # retention or the person's wish may have removed it
     said_stop: bool = False  # the provider's words: the person, or somebody for them, wants no texts
     changed: frozenset[str] = frozenset()  # text, sender, account
     has_text: bool = True
@@ -111,6 +112,8 @@ def _settled(s: Situation) -> Refusal | None:
         return Refusal("delivered", "It was delivered; there is nothing to send again.")
     if s.opted_out:
         return OPTED_OUT
+    if not s.has_number:
+        return Refusal("too_old", "We no longer keep its number, so there is nobody to send it to.")
     if s.not_sent_but_reported:
         return Refusal(
             "unconfirmed", "We thought that it was not sent, yet the provider reports about it. Look at it first."

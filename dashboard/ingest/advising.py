@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
@@ -20,12 +21,14 @@ from providers.base import Status
 MOST_ACCOUNTS = 8  # compared with each other, each with two questions
 MOST_RECORD = 500  # of an account's newest retries
 MOST_SEEN = 50
+WAITS_FOR = timedelta(minutes=10)  # a wish to send again that could not be carried out by then is dropped
 _DECIDED = [status.value for status in (*FINALS, Status.UNKNOWN)]
 
 
 def advice_for(case: Case, others: Sequence[Account] = ()) -> Advice:
     """The advice for one message; `others` are the accounts that it could go through instead."""
     situation, original = case.situation, case.original
+    held, why = _held(original.account, situation.now)
     accounts = [original.account, *others[: MOST_ACCOUNTS - 1]]
     seen = _seen(case)
     said = {message.pk: _cause(case, message) for message in case.tree}
@@ -56,8 +59,8 @@ def advice_for(case: Case, others: Sequence[Account] = ()) -> Advice:
         code_sent_at=case.doubts.code_sent_at,
         same=Same(case.twin.pk, case.twin.status is Status.DELIVERED, case.twin.sent_at) if case.twin else None,
         seen=max(seen.values(), key=lambda one: one.at, default=None),
-        held_until=situation.through.held_until,
-        held_why=situation.through.held_why,
+        held_until=held,
+        held_why=masked(why),
     )
     return advise(facts, situation.now)
 
@@ -95,15 +98,24 @@ def _seen(case: Case) -> dict[int, Seen]:
     return seen
 
 
+def _held(account: Account, now: datetime) -> tuple[datetime | None, str]:
+    """Until when nothing goes out through the account, and why: its money, or a pause that outlasts a wish to send."""
+    if account.no_sends_until is not None and account.no_sends_until > now:
+        return account.no_sends_until, account.no_sends_why
+    if account.paused_until is not None and account.paused_until > now + WAITS_FOR:
+        return account.paused_until, account.last_error
+    return None, ""
+
+
 def _way(case: Case, account: Account, seen: dict[int, Seen]) -> Way:
+    held, _why = _held(account, case.situation.now)
     own = account.pk == case.original.account_id
-    held = account.no_sends_until is not None and account.no_sends_until > case.situation.now
     return Way(
         account=account.name,
         record=_record(case, account),
         price=_price(case, account),
         seen=seen.get(account.pk),
-        why_not="switched off" if not account.enabled else "its sends are stopped" if held else "",
+        why_not="switched off" if not account.enabled else "nothing goes out now" if held else "",
         own_retry=own and case.by_provider,
     )
 

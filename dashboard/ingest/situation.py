@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Case as Choice, Count, DecimalField, F, Q, Sum, Value, When
+from django.db.models import Case as Choice, Count, DecimalField, F, Q, QuerySet, Sum, Value, When
 
 from dashboard.domain import retries as rules
 from dashboard.domain.failures import Complaint, Failure, classified
@@ -165,6 +165,7 @@ def cases(
             retries=sum(retry.state in TRIED and not retry.is_first for retry in case.retries),
             not_sent_but_reported=any(m.not_sent and m.reported for m in case.tree),
             opted_out=case.root.recipient.opted_out_at is not None,
+            has_number=bool(case.root.recipient.digits),
             said_stop=any(classified(f"{c.word} {c.detail}") is Failure.STOP for _, c in case.complaints),
             changed=case.changed,
             has_text=case.text is not None,
@@ -247,12 +248,31 @@ def _doubts(case: Case, now: datetime) -> Doubts:
 
 
 def throughs(accounts: Iterable[Account], now: datetime) -> dict[int, Through]:
-    """What has been sent again through each account within a day, and what it allows.
-
-    A text counts with what it really cost where that is known, before with what was quoted for it; only amounts in
-    the account's own currency add up.
-    """
+    """What has been sent again through each account within a day, and what it allows."""
     known = {account.pk: account for account in accounts}
+    lately = Retry.objects.filter(account__in=known, created_at__gte=now - rules.DAY, state__in=TRIED)
+    resent = dict(lately.values_list("account").annotate(Count("pk")))
+    capped = [pk for pk, account in known.items() if account.spend_cap is not None]
+    spent = _spent(lately.filter(account__in=capped)) if capped else {}
+    return {
+        pk: Through(
+            name=account.name,
+            enabled=account.enabled,
+            held_until=account.no_sends_until,
+            held_why=account.no_sends_why,
+            resent=resent.get(pk, 0),
+            resend_cap=account.resend_cap,
+            spent=spent.get(pk, Decimal(0)),
+            spend_cap=account.spend_cap,
+            currency=account.currency,
+        )
+        for pk, account in known.items()
+    }
+
+
+def _spent(retries: QuerySet[Retry]) -> dict[int, Decimal]:
+    """By account. A text counts with what it really cost where that is known, before with what was quoted for it; only
+    amounts in the account's own currency add up."""
     told = Q(message__cost__isnull=False)
     cost = Choice(
         When(told & Q(message__currency=F("account__currency")), then=F("message__cost")),
@@ -260,22 +280,7 @@ def throughs(accounts: Iterable[Account], now: datetime) -> dict[int, Through]:
         default=Value(Decimal(0)),
         output_field=DecimalField(max_digits=20, decimal_places=8),
     )
-    lately = Retry.objects.filter(account__in=known, created_at__gte=now - rules.DAY, state__in=TRIED)
-    sums = {row["account"]: row for row in lately.values("account").annotate(count=Count("pk"), spent=Sum(cost))}
-    return {
-        pk: Through(
-            name=account.name,
-            enabled=account.enabled,
-            held_until=account.no_sends_until,
-            held_why=account.no_sends_why,
-            resent=sums[pk]["count"] if pk in sums else 0,
-            resend_cap=account.resend_cap,
-            spent=sums[pk]["spent"] if pk in sums else Decimal(0),
-            spend_cap=account.spend_cap,
-            currency=account.currency,
-        )
-        for pk, account in known.items()
-    }
+    return dict(retries.values_list("account").annotate(spent=Sum(cost)))
 
 
 def to_numbers(recipients: Collection[str], now: datetime) -> dict[str, int]:

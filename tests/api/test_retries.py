@@ -125,6 +125,15 @@ def test_every_refusal_is_409_with_its_code(
     assert error_of(again(caller, failed), 409)["code"] == code
 
 
+def test_a_wait_tells_how_long(caller: Program, failed: Message) -> None:
+    Message.objects.update(final_at=timezone.now() - timedelta(seconds=100))
+    answer = again(caller, failed)
+    error = error_of(answer, 409)
+    assert error["code"] == "cool_down"
+    assert 195 <= error["retry_after"] <= 200
+    assert answer["Retry-After"] == str(error["retry_after"])
+
+
 def test_a_key_belongs_to_one_message(caller: Program, program: Program, failed: Message, account: Account) -> None:
     again(caller, failed)
     program.send(item(2, text="x"))

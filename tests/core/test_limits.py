@@ -107,10 +107,12 @@ def test_money_is_reserved_when_asked_for_and_settled_by_what_it_really_cost(bsg
 
 
 def test_money_of_another_currency_is_not_added_up(bsg: Account, ops: User) -> None:
-    one, two = failed(bsg, 2, cost=Decimal(5), currency="KES")
+    one, two, three = failed(bsg, 3, cost=Decimal(5), currency="KES")
     ended(ask(one, user=ops), "accepted", cost=Decimal(5), currency="KES")
     ask(two, user=ops)
-    assert spent(bsg) == 0
+    ended(ask(three, user=ops), "accepted", cost=Decimal("0.04"), currency="EUR")
+    Account.objects.update(spend_cap=Decimal(1))
+    assert spent(bsg) == Decimal("0.04")
 
 
 def test_a_price_that_is_not_known_passes_no_limit_of_money(bsg: Account, ops: User) -> None:
@@ -214,6 +216,12 @@ def test_an_opted_out_number_is_never_texted(bsg: Account, ops: User) -> None:
     (one,) = failed(bsg)
     Recipient.objects.update(opted_out_at=timezone.now())
     assert why_not(one, user=ops, text="Another text", sender="Other") == "blocked"
+
+
+def test_a_number_that_is_no_longer_kept_is_not_texted(bsg: Account, ops: User) -> None:
+    (one,) = failed(bsg)
+    Recipient.objects.update(digits="", reversed="", hmac=None)
+    assert why_not(one, user=ops, text="Another text") == "too_old"
 
 
 def test_the_providers_word_that_a_number_wants_no_texts_is_believed(bsg: Account, ops: User) -> None:

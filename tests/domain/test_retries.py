@@ -57,6 +57,7 @@ def test_what_failed_may_be_sent_again(status: Status, ops: bool) -> None:
     [
         ({"effective": Status.DELIVERED}, "delivered", "nothing to send again"),
         ({"opted_out": True}, "blocked", "asked not to be texted"),
+        ({"has_number": False}, "too_old", "nobody to send it to"),
         ({"not_sent_but_reported": True}, "unconfirmed", "Look at it first"),
         ({"held_by": "outcome_unknown"}, "outcome_unknown", "Do not send again"),
         ({"status": Status.OUTCOME_UNKNOWN}, "outcome_unknown", "Do not send again"),
