@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from dashboard.domain.outcomes import BY_HAND_AFTER, ways_of
+from dashboard.domain.outcomes import ways_of
 from dashboard.ingest.doubts import settle_by_hand, why_not_by_hand
 from dashboard.ingest.retry import Refused
 from dashboard.models import Evidence, Message, Retry
@@ -86,7 +86,7 @@ def _page(
         now = timezone.now()
         context |= {
             "ways": _ways(retry),
-            "by_hand_at": retry.changed_at + BY_HAND_AFTER,
+            "due": retry.next_look_at is not None and retry.next_look_at <= now,
             "may_settle": not why_not_by_hand(retry, now),
             "evidence": _evidence(retry),
         }

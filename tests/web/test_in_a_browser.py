@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pyotp
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from dashboard.ingest.ending import doubt
+from dashboard.ingest.retry import request_retry
 from dashboard.models import Account, Message
 from providers.base import Status
 from tests.factory import PASSWORD, account, person, report, sends, webhook
@@ -72,6 +76,31 @@ def test_every_page_is_quiet_accessible_and_fits(
         found = Axe().run(page).response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], address
         complaints.clear()
+    page.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_a_doubt_can_be_settled_and_its_page_is_quiet_accessible_and_fits(
+    browser: Browser, live_server: Any, message: Message, settings: Any, scheme: Any, width: int
+) -> None:
+    settings.RETRY_COOL_DOWN = (0, 0)
+    report(message, Status.FAILED)
+    retry = request_retry(message.pk, reason="Nothing came.", nonce="n", user=person("ops"))[0]
+    doubt(retry, "We cannot tell whether it went out.", timezone.now() - timedelta(minutes=15))
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
+    sign_in(page, live_server.url, "ops")
+    for address in ("/attention/", f"/messages/{retry.message_id}/doubt/"):
+        page.goto(live_server.url + address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        found = Axe().run(page).response["violations"]
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], address
+    page.fill("#id_reason", "The provider's page does not show it.")
+    page.click("text=It did not go out")
+    page.wait_for_url(f"{live_server.url}/messages/{retry.message_id}/")
+    assert page.locator("text=The provider's page does not show it.").count() > 0
+    assert complaints == []
     page.close()
 
 
