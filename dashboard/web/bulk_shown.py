@@ -47,7 +47,7 @@ class Look:
 
 STATES: dict[str, Look] = {
     _STATE.PLANNING: Look("pending", "hourglass", gettext_lazy("Being planned")),
-    _STATE.PLANNED: Look("unknown", "hourglass", gettext_lazy("Waits for approval")),
+    _STATE.PLANNED: Look("expired", "hourglass", gettext_lazy("Waits for approval")),
     _STATE.RUNNING: Look("pending", "send", gettext_lazy("Running")),
     _STATE.PAUSED: Look("expired", "player-pause", gettext_lazy("Paused")),
     _STATE.STOPPED: Look("failed", "player-stop", gettext_lazy("Stopped")),
@@ -258,7 +258,7 @@ class Shown:
 
 
 def short_of(span: timedelta) -> str:
-    return _("less than a minute") if span < timedelta(minutes=1) else short(span)
+    return "< 1 min" if span < timedelta(minutes=1) else short(span)
 
 
 def _problems(messages: int, costs: dict[str, Decimal], limits: Any) -> list[str]:
@@ -307,12 +307,15 @@ def page_of(bulk: Bulk, shown: Shown, user: User, query: QueryDict) -> dict[str,
     given = QueryDict(urlencode(bulk.filter))
     wanted = shown.counts[Fate.TO_COME]
     second_above = int(settings.BULK_APPROVAL_ABOVE)
+    too_old = timezone.now() - bulk.created_at > VALID_FOR
+    second = needs_second(wanted, second_above) and bulk.user_id == user.pk
     return {
         "given": words_of(given, MessageFilter(given)),
         "query": f"?{given.urlencode(safe=':')}",
-        "too_old": timezone.now() - bulk.created_at > VALID_FOR,
+        "too_old": too_old,
         "needs_number": needs_number(wanted),
-        "needs_second": needs_second(wanted, second_above) and bulk.user_id == user.pk,
+        "needs_second": second,
+        "may_approve": bulk.state == _STATE.PLANNED and bool(wanted) and not too_old and not second,
         "second_above": second_above,
         "listed": _listed(shown.items, query),
     }
