@@ -187,13 +187,14 @@ def latest(tree: Sequence[Message]) -> Message:
 
 
 def _trees(root_pks: Collection[int], *, lock: bool) -> dict[int, list[Message]]:
-    """Each root and everything sent again for it, oldest first."""
-    rows = Message.objects.filter(Q(pk__in=root_pks, root=None) | Q(root_id__in=root_pks)).order_by("pk")
-    rows = rows.select_related("account", "recipient", "batch__account")
-    trees: dict[int, list[Message]] = defaultdict(list)
-    for message in rows.select_for_update(of=("self",)) if lock else rows:
-        trees[message.root_pk].append(message)
-    return dict(trees)
+    """Each root and everything sent again for it, oldest first: two questions, since "or" would read every message."""
+    trees: dict[int, list[Message]] = {}
+    for rows in (Message.objects.filter(pk__in=root_pks, root=None), Message.objects.filter(root__in=root_pks)):
+        rows = rows.select_related("account", "recipient", "batch").order_by("pk")
+        for message in rows.select_for_update(of=("self",)) if lock else rows:
+            if message.root_id is None or message.root_id in trees:
+                trees.setdefault(message.root_pk, []).append(message)
+    return trees
 
 
 # ------------------------------------------------------------------------------ what was said, what says the same
@@ -320,13 +321,13 @@ def _quote(everyone: Collection[Case]) -> None:
 
 def _shares(everyone: Collection[Case]) -> dict[int, Price]:
     """The price of one text of each order that has one price for all of them."""
-    orders = {case.root.batch_id: case.root.batch for case in everyone if case.root.batch and case.root.batch.cost}
-    counts = BatchCount.objects.filter(batch__in=orders).values_list("batch").annotate(Sum("n"))
-    return {
-        pk: Price(order.cost / texts, order.currency or order.account.currency, texts)
-        for pk, texts in counts
-        if (order := orders[pk]) and order.cost and texts
+    paid = {
+        case.root.batch_id: (case.root.batch.cost, case.root.batch.currency or case.root.account.currency)
+        for case in everyone
+        if case.root.batch and case.root.batch.cost
     }
+    counts = BatchCount.objects.filter(batch__in=paid).values_list("batch").annotate(Sum("n"))
+    return {pk: Price(paid[pk][0] / texts, paid[pk][1], texts) for pk, texts in counts if texts}
 
 
 def _own_price(case: Case, shares: dict[int, Price]) -> Price | None:
