@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -187,6 +191,28 @@ def test_the_limits_of_a_number_and_of_a_person_hold_to_the_last_text(rig: Rig, 
     assert refused.value.code == "cap_user"
     rig.later(601)
     assert request_trial(trial(account, "254700000009"), ops, "later")[1]
+
+
+def test_many_presses_at_the_same_moment_are_one_text_or_as_many_as_are_allowed(rig: Rig, ops: User) -> None:
+    account = rig.account("bsg")
+    start = threading.Barrier(8)
+
+    def ask(nonce: str) -> str:
+        start.wait()
+        try:
+            return "stored" if request_trial(trial(account), ops, nonce)[1] else "known"
+        except Refused as refused:
+            return refused.code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        same = Counter(pool.map(ask, ["same"] * 8))
+        others = Counter(pool.map(ask, [f"n{n}" for n in range(8)]))
+    assert same == {"stored": 1, "known": 7}
+    assert others == {"stored": MOST_TO_ONE_NUMBER - 1, "cap_recipient": 9 - MOST_TO_ONE_NUMBER}
+    rig.work()
+    assert len(rig.sim.ledger()) == MOST_TO_ONE_NUMBER
 
 
 def test_the_limits_of_an_account_hold(rig: Rig, ops: User) -> None:
