@@ -233,6 +233,16 @@ def test_the_accounts_stand_beside_each_other(failed: Message) -> None:
     assert "Royce too few to say not known No the phone stays the same" in shown
 
 
+def test_an_account_that_is_paused_for_long_is_no_way_now(failed: Message) -> None:
+    account("rt", "roycetalk", label="Royce")
+    later = timezone.now() + timedelta(minutes=30)
+    Account.objects.filter(slug="bsg").update(paused_until=later, last_error="The key was refused.")
+    shown = plain(dialog(signed_in("ops"), failed))
+    assert "Nothing is sent through BSG Kenya for 29 min. Another account can send it now." in shown
+    assert "The key was refused." in shown
+    assert "BSG Kenya too few to say 0.04 EUR No nothing goes out now" in shown
+
+
 def test_numbers_in_a_providers_words_are_hidden(bsg: Account) -> None:
     message = sends(bsg, 1, text=TEXT)[0]
     report(message, Status.FAILED, detail="254712345678 is absent <b>now</b>")
