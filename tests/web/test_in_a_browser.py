@@ -80,6 +80,39 @@ def test_every_page_is_quiet_accessible_and_fits(
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_the_button_follows_what_is_chosen_and_its_dialog_is_quiet_accessible_and_fits(
+    browser: Browser, live_server: Any, message: Message, settings: Any, scheme: Any, width: int
+) -> None:
+    settings.RETRY_COOL_DOWN = (0, 0)
+    account("other", "bsg", label="Another one")
+    Message.objects.filter(pk=message.pk).update(text="Dear Ann, your parcel is here. " * 8)
+    report(message, Status.FAILED, detail="Absent subscriber")
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
+    sign_in(page, live_server.url, "ops")
+    page.goto(f"{live_server.url}/messages/{message.pk}/retry/")
+    for part in ("details.compare", "details.change"):
+        page.click(f"{part} > summary")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+    button = page.locator("#promise button[type=submit]")
+    assert "(2 parts)" in button.inner_text()
+    page.select_option("#id_account", "other")
+    page.wait_for_selector("#promise button:has-text('via Another one')")
+    page.fill("#id_text", "Ask us.")
+    page.press("#id_text", "Tab")
+    page.wait_for_selector("#promise button:has-text('(1 part)')")
+    page.fill("#id_reason", "They called.")
+    button.click()
+    page.wait_for_url(f"{live_server.url}/messages/{message.pk}/")
+    made = Message.objects.get(root=message)
+    assert (made.account.slug, made.text, complaints) == ("other", "Ask us.", [])
+    page.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_a_doubt_can_be_settled_and_its_page_is_quiet_accessible_and_fits(
     browser: Browser, live_server: Any, message: Message, settings: Any, scheme: Any, width: int
 ) -> None:
