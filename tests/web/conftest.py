@@ -1,4 +1,4 @@
-"""What the tests of the second factor share."""
+"""What the tests of pages share: a real browser, https, and a clock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from typing import Any
 
 import pytest
 import time_machine
+from playwright.sync_api import Browser, sync_playwright
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_options: dict[str, Any]) -> Iterator[Browser]:
+    """Chromium. Its driver runs an event loop in this thread, which Django takes for asynchronous code."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        chromium = playwright.chromium.launch(**chromium_options)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture
