@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -34,6 +34,10 @@ class Fault:
     message: str
 
 
+class Wrong(Exception):
+    """A value that cannot be taken; its one argument is the Fault."""
+
+
 def incoming(item: Any) -> Send | list[Fault]:
     """The item as a send to register, or everything that is wrong with it."""
     if not isinstance(item, Mapping):
@@ -42,6 +46,19 @@ def incoming(item: Any) -> Send | list[Fault]:
         return Send(**IncomingSend.model_validate(item).model_dump())
     except ValidationError as error:
         return [_fault(found) for found in error.errors()]
+
+
+def reader(field: str) -> Callable[[Any], Any]:
+    """What reads one field by itself: as `incoming` does, but raising the Fault. For files, which have columns."""
+    (read,) = (rule.func for rule in IncomingSend.model_fields[field].metadata if isinstance(rule, BeforeValidator))
+
+    def read_cell(value: Any) -> Any:
+        try:
+            return read(value)  # type: ignore[call-arg]
+        except PydanticCustomError as error:
+            raise Wrong(Fault(field, error.type, error.message())) from None
+
+    return read_cell
 
 
 def _fault(found: Any) -> Fault:
@@ -66,7 +83,7 @@ def _text(value: Any, longest: int) -> str:
     text = str(value).strip()
     if len(text) > longest:
         _wrong("too_long", f"This has at most {longest} characters.")
-    if any(is_control(c) for c in text):
+    if not text.isprintable() and any(map(is_control, text)):
         _wrong("invalid", "This holds a control character.")
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from hypothesis import given, strategies as st
 
@@ -48,6 +49,8 @@ def test_read_as_international_digits(text: str, region: str, digits: str) -> No
         ("+254 712 34567x", "KE"),
         ("1-800-FLOWERS", "US"),
         ("+2547123456789012345", ""),
+        ("+49123456789012345", ""),  # possible there, but longer than any number of the world
+        ("+4912", ""),
         ("254712345678901234567890", "KE"),
         ("0712 345 678", ""),  # no region: whose 0712?
         ("0712 345 678", "XX"),
@@ -102,6 +105,23 @@ def test_what_was_read_is_read_the_same_again(digits: str) -> None:
     except NotANumber:
         return
     assert phone.parse("+" + found, "") == found
+
+
+@given(
+    st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)),
+    st.text("0123456789", min_size=2, max_size=13),
+    st.sampled_from(["", "+"]),
+)
+def test_plain_numbers_are_read_at_a_glance_and_alike(code: int, rest: str, plus: str) -> None:
+    found = phone._plain(f"{plus}{code}{rest}")
+    assert found in ("", f"{code}{rest}")
+    if found:
+        assert phone._parse.__wrapped__(f"{plus}{code}{rest}", "KE") == found
+
+
+@pytest.mark.parametrize("digits", ["254712345678", "380671234567", "12025550143", "447911123456", "919812345678"])
+def test_ordinary_mobile_numbers_are_plain(digits: str) -> None:
+    assert phone._plain(f"+{digits}") == phone._plain(digits) == digits
 
 
 def test_masked_shows_enough_to_recognise_and_not_to_call() -> None:
