@@ -19,11 +19,16 @@ from django.db import connection
 BUCKETS = 64  # few enough that a thousand ids do not exhaust the server's lock table
 
 
+def bucket_of(match_id: str) -> int:
+    """Ids in one bucket share a lock."""
+    return crc32(match_id.encode()) % BUCKETS
+
+
 def lock_ids(pairs: Iterable[tuple[int, str]]) -> None:
     """Hold the (account id, normalised provider id) pairs until the transaction ends. Taken before any row lock."""
     if connection.vendor != "postgresql":
         return
-    wanted = sorted({(account, crc32(match_id.encode()) % BUCKETS) for account, match_id in pairs})
+    wanted = sorted({(account, bucket_of(match_id)) for account, match_id in pairs})
     one_after_another = "SELECT pg_advisory_xact_lock(a, b) FROM unnest(%s::int[], %s::int[]) AS wanted (a, b)"
     with connection.cursor() as cursor:
         cursor.execute(one_after_another, [[account for account, _ in wanted], [bucket for _, bucket in wanted]])

@@ -21,8 +21,8 @@ from dashboard.ingest.counts import Counted, counted, move
 from dashboard.ingest.events import events_of, said, speaks_of_another, upsert
 from dashboard.ingest.evidence import digest
 from dashboard.ingest.items import DEADLINE, Item, ours
+from dashboard.ingest.known import with_ids
 from dashboard.ingest.locks import lock_ids
-from dashboard.ingest.rows import Among
 from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Event, Evidence, Message, Orphan
 from dashboard.models.messages import Source
@@ -86,7 +86,7 @@ def lookup(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
         by_account[account].append(match_id)
     found: dict[tuple[int, str], int] = {}
     for account, ids in by_account.items():
-        rows = Message.objects.filter(Among(Message, "match_id", ids, account_id=account)).values_list("match_id", "pk")
+        rows = with_ids(account, ids).values_list("match_id", "pk")
         found |= {(account, str(match_id)): pk for match_id, pk in rows}
     return found
 

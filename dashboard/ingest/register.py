@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard.domain import phone
@@ -22,6 +22,7 @@ from dashboard.ingest import rows
 from dashboard.ingest.counts import Counted, insert_messages, move
 from dashboard.ingest.events import OURS, absolute, event_key
 from dashboard.ingest.items import REGISTERED, Item, ours
+from dashboard.ingest.known import with_ids
 from dashboard.ingest.locks import lock_ids
 from dashboard.ingest.record import apply, begin
 from dashboard.ingest.waiting import waiting_items
@@ -98,6 +99,7 @@ def register(account: Account, sends: Sequence[Send], source: Source) -> list[Re
     """Store the sends, attach the reports that came before them, and make each new one due at once."""
     if not sends:
         return []
+    now = timezone.now()
     with transaction.atomic():
         keys = [_key(account, send) for send in sends]
         batches = _Batches(account, sends)
@@ -111,7 +113,7 @@ def register(account: Account, sends: Sequence[Send], source: Source) -> list[Re
         for key, send in zip(keys, sends, strict=True):
             kept = known.get(key)
             if kept is None:
-                known[key] = kept = _new(account, send, recipients[send.to], batches)
+                known[key] = kept = _new(account, send, recipients[send.to], batches, now)
                 fresh.append((key, send, kept))
                 results.append(Registered(new=True))
             else:
@@ -119,7 +121,7 @@ def register(account: Account, sends: Sequence[Send], source: Source) -> list[Re
             kepts.append(kept)
         _fill(kept for kept in kepts if kept.pk and kept.filled)
         if fresh:
-            _store(account, fresh, source)
+            _store(account, fresh, source, now)
         for kept, result in zip(kepts, results, strict=True):
             if result.refused is None:
                 result.message_id = kept.pk
@@ -134,12 +136,10 @@ def _key(account: Account, send: Send) -> _Key:
 
 def _known(account: Account, keys: Sequence[_Key], batches: _Batches) -> dict[_Key, _Kept]:
     """The messages that are here already, locked."""
-    ids = rows.Among(Message, "match_id", [text for is_id, text in keys if is_id], account_id=account.pk)
-    items = rows.Among(Message, "item_key", [text for is_id, text in keys if not is_id], account_id=account.pk)
-    mine = Message.objects.filter(Q(ids) | Q(items)).order_by("pk")
-    if connection.features.has_select_for_update:
-        mine = mine.select_for_update()
-    stored = list(mine.values_list("pk", "match_id", "item_key", "recipient_id", "sent_at", "batch_id", *FILLED))
+    ids, items = ([text for is_id, text in keys if is_id is wanted] for wanted in (True, False))
+    stored = _locked(with_ids(account.pk, ids)) if ids else []
+    if items:
+        stored += _locked(Message.objects.filter(rows.Among(Message, "item_key", items, account_id=account.pk)))
     batches.name({row[5] for row in stored if row[5]})
     found: dict[_Key, _Kept] = {}
     for pk, match_id, item_key, recipient_id, sent_at, batch_id, *values in stored:
@@ -147,6 +147,13 @@ def _known(account: Account, keys: Sequence[_Key], batches: _Batches) -> dict[_K
         kept.pk = pk
         found[True, match_id] = found[False, item_key] = kept
     return found
+
+
+def _locked(messages: QuerySet[Message]) -> list[tuple[Any, ...]]:
+    messages = messages.order_by("pk")
+    if connection.features.has_select_for_update:
+        messages = messages.select_for_update()
+    return list(messages.values_list("pk", "match_id", "item_key", "recipient_id", "sent_at", "batch_id", *FILLED))
 
 
 def recipients_of(numbers: set[str]) -> dict[str, str]:
@@ -241,11 +248,11 @@ def batch_of(account: Account, name: str, provider_batch_id: str) -> Batch | Non
 # ------------------------------------------------------------------------------ one send
 
 
-def _new(account: Account, send: Send, recipient_id: str, batches: _Batches) -> _Kept:
+def _new(account: Account, send: Send, recipient_id: str, batches: _Batches, now: datetime) -> _Kept:
     batch_id, batch = batches.of(send)
     return _Kept(
         recipient_id=recipient_id,
-        sent_at=send.sent_at or timezone.now(),
+        sent_at=send.sent_at or now,
         batch_id=batch_id,
         batch=batch,
         reference=send.reference,
@@ -305,10 +312,9 @@ def _fill(kepts: Iterable[_Kept]) -> None:
             move(Counted(), Counted(batches=Counter(roots.values_list("batch_id", "effective"))))
 
 
-def _store(account: Account, fresh: Sequence[tuple[_Key, Send, _Kept]], source: Source) -> None:
+def _store(account: Account, fresh: Sequence[tuple[_Key, Send, _Kept]], source: Source, now: datetime) -> None:
     """The new messages, each with its first event and counted, what the provider's reply says of them, and the
     reports that had waited."""
-    now = timezone.now()
     first = _item(account, source, Report(entries=(ours(REGISTERED, Status.QUEUED),)), now, by_provider=False)
     # What a registration makes of a message is the same for all of them: found once, by the rules that hold for any.
     like = Message(account=account, sent_at=now, created_at=now)
