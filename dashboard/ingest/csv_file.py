@@ -1,31 +1,48 @@
-"""Sends from a CSV file: read twice, first only to find every fault, so that a wrong file changes nothing."""
+"""Sends from a CSV file: first only read, to find every fault, so that a wrong file changes nothing; then registered.
+
+What was read is kept in temporary files without a name, so that what is stored is what was checked, whatever becomes of
+the file meanwhile. A file of up to a chunk is one transaction. A longer one is stored in several, so that no webhook
+waits for it: killed half way, the same file given again completes it.
+
+On PostgreSQL a few lanes store beside each other. Ids that share a lock are all in one lane: none waits for another's.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Callable, Iterator, Sequence
+import os
+import pickle  # noqa: S403 - reads nothing but what we wrote a moment ago
+import tempfile
+import threading
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from dashboard.ingest.incoming import FIELDS, Fault, incoming
-from dashboard.ingest.register import Send, register
-from dashboard.models import Account, Message
+from dashboard.ingest.csv_table import ENCODING, BadFile, Table
+from dashboard.ingest.incoming import Fault
+from dashboard.ingest.known import with_ids
+from dashboard.ingest.locks import bucket_of
+from dashboard.ingest.register import Registered, Send, register
+from dashboard.models import Account
 from dashboard.models.messages import Source
 from dashboard.vault import phone_hmac
 
-CHUNK = 500  # rows in one transaction
-MOST_BYTES = 200 * 1024 * 1024
+CHUNK = {"sqlite": 500, "postgresql": 5_000}  # rows in one transaction; SQLite has one writer for all
+MOST_LANES = 4
+MOST_BYTES = 2 * 1024**3
 MOST_ROWS = 1_000_000
 MOST_FAULTS = 1_000  # then reading stops: the file is something else
-NEEDED = ("provider_message_id", "to")
+TOLD = 50_000  # rows read between two words about it
 
-
-class BadFile(Exception):
-    """The file as a whole cannot be read; str(error) is a sentence."""
+# "read" or "stored", how many rows, of how many (0 while nobody knows).
+Progress = Callable[[str, int, int], None]
+Line = tuple[int, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,158 +57,211 @@ class LineFault:
 
 @dataclass(slots=True)
 class Imported:
-    """What became of the file. Any `faults` mean that nothing was stored."""
+    """What became of the file. `faults` with nothing accepted or known already mean that nothing was stored."""
 
     rows: int = 0
     accepted: int = 0
     duplicates: int = 0
     ignored: list[str] = field(default_factory=list)  # columns we do not know
     faults: list[LineFault] = field(default_factory=list)
-    differs: list[LineFault] = field(default_factory=list)  # stored: the value given first stays
+    differs: list[LineFault] = field(default_factory=list)  # stored: the value given first stays; only the first few
+    differing: int = 0  # how many there are
 
 
-def import_csv(account: Account, body: bytes, progress: Callable[[int, int], None]) -> Imported:
-    """Register every row, or none if any is wrong. `progress` hears (rows done, rows in all). Raises BadFile.
-
-    A file of up to 500 rows is one transaction. A longer one is stored in several, so that no webhook waits for it:
-    killed half way, the same file given again completes it.
-    """
-    table = _Table(_text(body))
-    found = Imported(ignored=table.ignored)
-    _check(account, table, found)
-    if found.faults:
-        return found
-    done = 0
-    for part in _chunked(table.sends()):
-        with transaction.atomic():
-            _store(account, part, found)
-            if found.faults and done == 0:
-                transaction.set_rollback(True)
-                found.accepted = found.duplicates = 0
-                return found
-        done += len(part)
-        progress(done, found.rows)
+def import_csv(account: Account, path: Path, progress: Progress) -> Imported:
+    """Register every row, or none if any is wrong. Raises BadFile, or OSError where there is no such file."""
+    with ExitStack() as files:
+        file = files.enter_context(path.open(encoding=ENCODING, newline=""))
+        if os.fstat(file.fileno()).st_size > MOST_BYTES:
+            raise BadFile("The file has more than 2 GB; cut it into several.")
+        table = Table(file)
+        found = Imported(ignored=table.ignored)
+        lanes = [_Lane(files.enter_context(tempfile.TemporaryFile())) for _ in range(_how_many_lanes())]
+        _Check(account, table, found).read(lanes, progress)
+        if not found.faults:
+            _Store(account, table.names, found, progress).store(lanes)
+    found.faults.sort(key=lambda fault: fault.line)
+    found.differs.sort(key=lambda fault: fault.line)
     return found
 
 
-def _text(body: bytes) -> str:
-    if len(body) > MOST_BYTES:
-        raise BadFile("The file has more than 200 MB; cut it into several.")
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise BadFile(f"line {line}: this is not UTF-8; save the file as CSV in UTF-8.") from None
+def _how_many_lanes() -> int:
+    """One where there is one writer, or where all happens in the caller's own transaction."""
+    several = connection.vendor == "postgresql" and not connection.in_atomic_block
+    return min(MOST_LANES, 1 + (os.cpu_count() or 1)) if several else 1
 
 
-class _Table:
-    """The rows under their header, read anew at each pass."""
+class _Lane:
+    """Rows that one thread will store, a chunk after another."""
 
-    def __init__(self, text: str) -> None:
-        stated = re.match(r"sep=(.)\r?\n", text)  # what Excel writes, and hides
-        self._skipped = 1 if stated else 0
-        self._text = text[stated.end() :] if stated else text
-        first = self._text.split("\n", 1)[0]
-        self._delimiter = stated[1] if stated else max(",;\t", key=first.count)
-        header = next(iter(self._rows()), (0, []))[1]
-        self._names = [name.strip().lower() for name in header]
-        missing = [name for name in NEEDED if name not in self._names]
-        if missing:
-            raise BadFile(f"The first line names the columns, and {' and '.join(missing)} must be among them.")
-        known = [name for name in self._names if name in FIELDS]
-        if len(set(known)) != len(known):
-            raise BadFile("The first line names a column twice.")
-        self.ignored = sorted({name for name in self._names if name and name not in FIELDS})
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._waiting: list[Line] = []
 
-    def sends(self) -> Iterator[tuple[int, Send | list[Fault]]]:
-        """(line, send or what is wrong with it) for every row."""
-        for line, cells in islice(self._rows(), 1, None):
-            if len(cells) != len(self._names):
-                fault = Fault(
-                    "", "invalid", f"This line has {len(cells)} cells, and the first line {len(self._names)}."
-                )
-                yield line, [fault]
-                continue
-            row = {name: _cell(cell) for name, cell in zip(self._names, cells, strict=True) if name in FIELDS}
-            yield line, incoming({name: cell for name, cell in row.items() if cell})
+    def add(self, row: Line) -> list[Line]:
+        """Keep the row; returns the chunk that it has made full, if it has."""
+        self._waiting.append(row)
+        return self.flush() if len(self._waiting) >= CHUNK[connection.vendor] else []
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """(line it begins on, cells), blank lines left out."""
-        reader = csv.reader(io.StringIO(self._text, newline=""), delimiter=self._delimiter, strict=True)
+    def flush(self) -> list[Line]:
+        chunk, self._waiting = self._waiting, []
+        if chunk:
+            pickle.dump(chunk, self._file)
+        return chunk
+
+    def __iter__(self) -> Iterator[list[Line]]:
+        self._file.seek(0)
         while True:
-            line = reader.line_num + 1 + self._skipped
             try:
-                cells = next(reader)
-            except StopIteration:
+                yield pickle.load(self._file)  # noqa: S301 - our own
+            except EOFError:
                 return
-            except csv.Error as error:
-                raise BadFile(f"line {line}: {error}.") from None
-            if any(cell.strip() for cell in cells):
-                yield line, cells
 
 
-def _cell(cell: str) -> str:
-    """A cell without the quote that keeps a spreadsheet from computing it: '+254... is +254..."""
-    cell = cell.strip()
-    return cell[1:] if re.match(r"'[+=@-]", cell) else cell
-
-
-def _chunked(rows: Iterator[tuple[int, Send | list[Fault]]]) -> Iterator[list[tuple[int, Send]]]:
-    good = ((line, send) for line, send in rows if isinstance(send, Send))
-    while part := list(islice(good, CHUNK)):
-        yield part
+@contextmanager
+def _transaction() -> Iterator[None]:
+    """Of one chunk, on terms of its own: a person at the command waits longer than a webhook may, and thousands of ids
+    are found sooner by an index than by reading the table, which the planner doubts until it is very large."""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '60s'; SET LOCAL random_page_cost = 1.1")
+        yield
 
 
 # ------------------------------------------------------------------------------ the first pass
 
 
-def _check(account: Account, table: _Table, found: Imported) -> None:
-    """Every fault of the file, also those that only show beside other rows or what is stored."""
-    numbers: dict[str, str] = {}
-    waiting: list[tuple[int, Send]] = []
-    for line, send in table.sends():
-        found.rows += 1
-        if found.rows > MOST_ROWS:
-            raise BadFile(f"The file has more than {MOST_ROWS:,} rows; cut it into several.")
-        if len(found.faults) >= MOST_FAULTS:
+class _Check:
+    """Finds every fault of the file, also those that only show beside other rows or what is stored."""
+
+    def __init__(self, account: Account, table: Table, found: Imported) -> None:
+        self._account, self._table, self._found = account, table, found
+        self._id, self._to = table.names.index("provider_message_id"), table.names.index("to")
+
+    def read(self, lanes: Sequence[_Lane], progress: Progress) -> None:
+        found, hashes = self._found, array("q")
+        for line, values in self._table:
+            found.rows += 1
+            if found.rows > MOST_ROWS:
+                raise BadFile(f"The file has more than {MOST_ROWS:,} rows; cut it into several.")
+            if found.rows % TOLD == 0:
+                progress("read", found.rows, 0)
+            if isinstance(values, list):
+                found.faults += [LineFault(line, fault) for fault in values]
+                if len(found.faults) >= MOST_FAULTS:
+                    return
+                continue
+            match_id = self._match_id(values)
+            hashes.append(hash(match_id))
+            lane = lanes[bucket_of(match_id) % len(lanes)]
+            self._beside_what_is_stored(lane.add((line, values)))
+        for lane in lanes:
+            self._beside_what_is_stored(lane.flush())
+        self._beside_each_other(_repeated(hashes), chain.from_iterable(chain.from_iterable(lanes)))
+
+    def _match_id(self, values: tuple[Any, ...]) -> str:
+        return self._account.provider.normalise_id(values[self._id])
+
+    def _beside_what_is_stored(self, rows: Sequence[Line]) -> None:
+        if not rows:
             return
-        if not isinstance(send, Send):
-            found.faults += [LineFault(line, fault) for fault in send]
-            continue
-        match_id = account.provider.normalise_id(send.provider_message_id or "")
-        if numbers.setdefault(match_id, send.to) != send.to:
-            found.faults.append(LineFault(line, _TWO_NUMBERS))
-        waiting.append((line, send))
-        if len(waiting) == CHUNK:
-            _check_stored(account, waiting, found)
-            waiting.clear()
-    _check_stored(account, waiting, found)
-    found.faults.sort(key=lambda fault: fault.line)
+        ids = [self._match_id(values) for _, values in rows]
+        with _transaction():
+            hmacs = dict(with_ids(self._account.pk, ids).values_list("match_id", "recipient__hmac"))
+        for match_id, (line, values) in zip(ids, rows, strict=True) if hmacs else ():
+            if match_id in hmacs and hmacs[match_id] != phone_hmac(values[self._to]):
+                self._found.faults.append(LineFault(line, _TWO_NUMBERS))
+
+    def _beside_each_other(self, repeated: set[int], rows: Iterable[Line]) -> None:
+        numbers: dict[str, str] = {}
+        for line, values in rows if repeated else ():
+            match_id, to = self._match_id(values), values[self._to]
+            if hash(match_id) in repeated and numbers.setdefault(match_id, to) != to:
+                self._found.faults.append(LineFault(line, _TWO_NUMBERS))
 
 
 _TWO_NUMBERS = Fault("to", "other_recipient", "This message id stands with another number as well.")
 
 
-def _check_stored(account: Account, rows: Sequence[tuple[int, Send]], found: Imported) -> None:
-    ids = {line: account.provider.normalise_id(send.provider_message_id or "") for line, send in rows}
-    stored = Message.objects.filter(account=account, match_id__in=ids.values())
-    hmacs = dict(stored.values_list("match_id", "recipient__hmac"))
-    for line, send in rows:
-        known = hmacs.get(ids[line])
-        if ids[line] in hmacs and known != phone_hmac(send.to):
-            found.faults.append(LineFault(line, _TWO_NUMBERS))
+def _repeated(hashes: array[int]) -> set[int]:
+    """Those that are there more than once. A million ids themselves would take a lot of memory."""
+    ordered = sorted(hashes)
+    return {one for one, next_one in zip(ordered, ordered[1:], strict=False) if one == next_one}
 
 
 # ------------------------------------------------------------------------------ the second pass
 
 
-def _store(account: Account, part: Sequence[tuple[int, Send]], found: Imported) -> None:
-    results = register(account, [send for _, send in part], Source.IMPORT)
-    for (line, _), result in zip(part, results, strict=True):
-        if result.refused is not None:  # somebody registered it since the first pass
+class _Store:
+    """Registers what was checked."""
+
+    def __init__(self, account: Account, names: Sequence[str], found: Imported, progress: Progress) -> None:
+        self._account, self._names, self._found, self._progress = account, names, found, progress
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._done = 0
+
+    def store(self, lanes: Sequence[_Lane]) -> None:
+        if self._found.rows <= CHUNK[connection.vendor]:
+            self._at_once(sorted(chain.from_iterable(chain.from_iterable(lanes)), key=lambda row: row[0]))
+        elif len(lanes) == 1:
+            self._lane(lanes[0])
+        else:
+            self._beside_each_other(lanes)
+
+    def _at_once(self, rows: list[Line]) -> None:
+        with transaction.atomic():
+            self._chunk(rows)
+            if self._found.faults:  # somebody registered one of them since the first pass
+                transaction.set_rollback(True)
+                self._found.accepted = self._found.duplicates = 0
+
+    def _beside_each_other(self, lanes: Sequence[_Lane]) -> None:
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            jobs = [pool.submit(self._own_connection, lane) for lane in lanes]
+            try:
+                for job in jobs:
+                    job.result()
+            except BaseException:  # Ctrl-C as well: what is being stored is finished, and no more begun
+                self._stop.set()
+                raise
+
+    def _own_connection(self, lane: _Lane) -> None:
+        try:
+            self._lane(lane)
+        except BaseException:
+            self._stop.set()
+            raise
+        finally:
+            connection.close()
+
+    def _lane(self, lane: _Lane) -> None:
+        for chunk in lane:
+            if self._stop.is_set():
+                return
+            self._chunk(chunk)
+
+    def _chunk(self, rows: Sequence[Line]) -> None:
+        sends = [Send(**dict(zip(self._names, values, strict=True))) for _, values in rows]
+        with _transaction():
+            results = register(self._account, sends, Source.IMPORT)
+        with self._lock:
+            for (line, _), result in zip(rows, results, strict=True):
+                self._note(line, result)
+            self._done += len(rows)
+            self._progress("stored", self._done, self._found.rows)
+
+    def _note(self, line: int, result: Registered) -> None:
+        found = self._found
+        if result.refused is not None:
             found.faults.append(LineFault(line, Fault(*result.refused)))
-            continue
+            return
         found.accepted += result.new
         found.duplicates += not result.new
-        kept = "A different value was given first; it stays."
-        found.differs += [LineFault(line, Fault(name, "differs", kept)) for name in result.differs]
+        for name in result.differs:
+            found.differing += 1
+            if len(found.differs) < MOST_FAULTS:
+                found.differs.append(LineFault(line, Fault(name, "differs", _KEPT)))
+
+
+_KEPT = "A different value was given first; it stays."

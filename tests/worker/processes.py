@@ -30,9 +30,14 @@ def _path(name: str) -> str:
 
 
 def start_worker(*arguments: str) -> subprocess.Popen[str]:
+    return start(str(ROOT / "manage.py"), "worker", *arguments)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Python with these arguments, over the database of this test."""
     environment = {**os.environ, "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "manage.py"), "worker", *arguments],
+        [sys.executable, *arguments],
         env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 

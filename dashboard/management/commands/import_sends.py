@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from dashboard.ingest.csv_file import BadFile, Imported, LineFault, import_csv
+from dashboard.ingest.csv_file import CHUNK, Imported, LineFault, import_csv
+from dashboard.ingest.csv_table import BadFile
 from dashboard.ingest.incoming import FIELDS
 from dashboard.management.base import OurCommand
 from dashboard.models import Account
@@ -33,7 +34,7 @@ class Command(OurCommand):
         if account is None:
             raise CommandError(f"There is no account {options['account']!r}.")
         try:
-            found = import_csv(account, Path(options["file"]).read_bytes(), self._progress)
+            found = import_csv(account, Path(options["file"]), self._progress)
         except OSError as error:
             raise CommandError(f"{options['file']} cannot be read: {error.strerror}.") from None
         except BadFile as error:
@@ -43,20 +44,26 @@ class Command(OurCommand):
         self._result(found)
 
     def _result(self, found: Imported) -> None:
-        self._lines(found.faults)
+        self._lines(found.faults, len(found.faults))
         if found.faults and found.accepted + found.duplicates == 0:
             raise CommandError(f"Nothing was imported: {len(found.faults)} faults in {found.rows} rows.")
-        self._lines(found.differs)
+        self._lines(found.differs, found.differing)
         self.stdout.write(f"{found.accepted} accepted, {found.duplicates} duplicates")
         if found.faults:
             raise CommandError(f"{len(found.faults)} rows were registered otherwise meanwhile and left out.")
 
-    def _lines(self, faults: Sequence[LineFault]) -> None:
+    def _lines(self, faults: Sequence[LineFault], total: int) -> None:
         for fault in faults[:SHOWN]:
             self.stderr.write(str(fault))
-        if len(faults) > SHOWN:
-            self.stderr.write(f"... and {len(faults) - SHOWN} more")
+        if total > SHOWN:
+            self.stderr.write(f"... and {total - SHOWN} more")
 
-    def _progress(self, done: int, rows: int) -> None:
-        if rows > 500:
+    def _progress(self, what: str, done: int, rows: int) -> None:
+        """A line for every hundredth of the rows, and none for a file that is done at once."""
+        if what == "read":
+            self.stderr.write(f"{done} rows read")
+        elif done < rows and done * 100 // rows > self._told or done == rows > CHUNK["sqlite"]:
+            self._told = done * 100 // rows
             self.stderr.write(f"{done} of {rows}")
+
+    _told = 0
