@@ -67,7 +67,8 @@ def plan(
     with _locked(bulk.pk) as bulk:
         _require(bulk, _STATE.PLANNING)  # somebody may have dropped it meanwhile
         bulk.costs = _costs(chosen)
-        _move(bulk, _STATE.PLANNED, "planned", user=user, ip=ip, reason=reason, filters=dict(filters),
+        _move(bulk, _STATE.PLANNED, "planned", user=user, ip=ip, reason=reason,
+              filters={name: masked(value) for name, value in filters.items()},
               through=through.slug if through else "", messages=len(roots), to_send=len(chosen))  # fmt: skip
     return bulk
 

@@ -1,4 +1,4 @@
-"""What needs a person: accounts in trouble, unknown words, reports without a message, overdue, contradicted, twice."""
+"""What needs a person: accounts in trouble, doubts, runs that wait, words and reports we cannot place, odd messages."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import messages as notes
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from dashboard.domain.bulk import VALID_FOR
 from dashboard.ingest.doubts import doubts
 from dashboard.ingest.orphans import attach_by_hand
-from dashboard.models import Account, Event, Evidence, Message, Orphan
+from dashboard.models import Account, Bulk, Event, Evidence, Message, Orphan
 from dashboard.queries import filter_messages
 from dashboard.web.access import roles
 from dashboard.web.evidence import reading
@@ -54,6 +55,7 @@ def attention(request: HttpRequest) -> HttpResponse:
         "overdue": overdue,
         "conflicts": list(_with_neighbours(contradicted()).order_by("-pk")[: MOST + 1]),
         "doubts": list(doubts().select_related("account").order_by("changed_at")[: MOST + 1]),
+        "runs": list(waiting_runs().select_related("user")[: MOST + 1]),
         "twice": list(_with_neighbours(delivered_twice()).order_by("-pk")[: MOST + 1]),
     }
     return render(request, "attention.html", context)
@@ -72,6 +74,12 @@ def contradicted() -> QuerySet[Message]:
 
 def delivered_twice() -> QuerySet[Message]:
     return filter_messages(twice=True).order_by()
+
+
+def waiting_runs() -> QuerySet[Bulk]:
+    """Plans to send many again that can still be approved, and runs that paused."""
+    fresh = Q(state=Bulk.State.PLANNED, created_at__gt=timezone.now() - VALID_FOR)
+    return Bulk.objects.filter(fresh | Q(state=Bulk.State.PAUSED)).order_by("-pk")
 
 
 def waiting_orphans() -> QuerySet[Orphan]:
