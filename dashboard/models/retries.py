@@ -56,6 +56,7 @@ class Retry(models.Model):
     changed_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
     # While the outcome is unknown: how often the provider was asked by other ways, and when it is asked next.
+    # While it is `sending` without a lease: how often it was tried, and when the same is tried once more.
     looks = models.PositiveSmallIntegerField(default=0)
     next_look_at = models.DateTimeField(null=True)
 

@@ -170,7 +170,7 @@ def _claim(pk: int, now: datetime) -> Look | None:
             retry,
             target=Target(id=None, to=digits, reference=retry.reference) if ways.by_reference else None,
             job=_repeat(retry, now) if ways.by_repeating else None,
-            listing=account.provider.recent_ask(digits, since, without) if ways.by_listing else None,
+            listing=account.provider.recent_ask(digits, since, without) if ways.by_listing and digits else None,
         )
         may_repeat_later = ways.by_repeating and now - retry.created_at < YOUNG
         if not (look.target or look.job or look.listing or may_repeat_later):
@@ -300,9 +300,9 @@ def _with_zone(account: Account, report: Report) -> Report:
 
 def _missing(retry: Retry) -> Missing:
     text = retry.message.text if retry.message else retry.original.text
-    others = Retry.objects.filter(
-        account=retry.account_id, root__recipient=retry.root.recipient_id, state__in=Retry.HOLDING
-    ).exclude(pk=retry.pk)
+    same_number = Retry.objects.filter(account=retry.account_id, root__recipient=retry.root.recipient_id)
+    nameless = Q(state=Retry.State.ACCEPTED, message__match_id=None, changed_at__gte=retry.created_at)
+    others = same_number.filter(Q(state__in=Retry.HOLDING) | nameless).exclude(pk=retry.pk)
     return Missing(
         to=retry.root.recipient.digits,
         text=text or "",

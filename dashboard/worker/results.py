@@ -107,9 +107,11 @@ def _without_answer(retry: Retry, result: Result, error: ProviderError, outcome:
         _keep(retry, result, result.reply, error)
     if retry.via == Retry.Via.PROVIDER:
         look_back(retry, result.at)
-    settled = retry.state not in {SENDING, UNKNOWN}
-    proves_nothing = result.job.repeats and outcome is not Outcome.ACCEPTED
-    if settled or proves_nothing:
+    if retry.state not in {SENDING, UNKNOWN}:
+        return  # somebody has settled it meanwhile
+    if result.job.repeats and outcome is not Outcome.ACCEPTED:  # this says nothing about the first
+        if outcome is Outcome.UNKNOWN:  # the doubt is now about this one as well
+            Retry.objects.filter(pk=retry.pk).update(changed_at=result.at)
         return
     if outcome is Outcome.ACCEPTED:
         sentence = "The provider has our reference already, so it went out."

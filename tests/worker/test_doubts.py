@@ -211,6 +211,23 @@ def test_esms_what_is_old_is_looked_for_and_not_repeated(rig: Rig, ops: User) ->
     assert len(rig.asked("esms_africa", "send")) == 1
 
 
+def test_a_repeat_without_an_answer_begins_the_doubt_anew(rig: Rig, ops: User) -> None:
+    """The first never got there, the second did: it is looked for where it is, and settled no sooner than it may be."""
+    retry = doubtful(rig, ops, "esms_africa", NEVER_THERE)
+    since = after(retry).changed_at
+    rig.sim.script(faults=[{"kind": "503", "path": "messages[?]"}, {**NO_ANSWER, "count": 1}])
+    rounds(rig, 3)
+    assert (after(retry).state, len(rig.sim.ledger())) == ("outcome_unknown", 1)
+    assert after(retry).changed_at - since > timedelta(seconds=61)
+    rig.sim.script(faults=[{**NEVER_THERE, "path": "send"}])
+    rig.later(601)
+    rounds(rig, 2, 300)
+    made = after(retry)
+    assert made.message is not None
+    assert (made.state, made.detail) == ("accepted", "The provider lists it, so it went out.")
+    assert made.message.match_id == rig.sim.ledger()[0]["id"]
+
+
 # ------------------------------------------------------------------------------ 4: in a list
 
 
@@ -238,6 +255,24 @@ def test_two_in_the_list_that_could_be_it_prove_nothing(rig: Rig, ops: User) -> 
     rig.sim.add("bridgexapi", after(retry).root.recipient.digits, text=TEXT)
     rounds(rig, 3)
     assert after(retry).state == "outcome_unknown"
+
+
+def test_another_send_to_the_number_that_is_in_doubt_as_well_makes_the_list_prove_nothing(rig: Rig, ops: User) -> None:
+    first = doubtful(rig, ops, "bridgexapi", NO_ANSWER)
+    to = after(first).root.recipient.digits
+    known = rig.sim.add("bridgexapi", to, text=TEXT, fate="failed")
+    (other,) = rig.register(after(first).account, [Send(to=to, provider_message_id=known, text=TEXT, sender="Shop")])
+    report(other, Status.FAILED)
+    second = rig.ask_again(other, ops, "n2")
+    Retry.objects.filter(pk=second.pk).update(state="outcome_unknown", next_look_at=None)
+    rounds(rig, 3)
+    assert after(first).state == "outcome_unknown"
+    Retry.objects.filter(pk=second.pk).update(state="accepted", changed_at=timezone.now())  # a person, without its id
+    rounds(rig, 2, 400)
+    assert after(first).state == "outcome_unknown"
+    Retry.objects.filter(pk=second.pk).update(state="not_sent")
+    rounds(rig, 2, 600)
+    assert after(first).state == "accepted"
 
 
 def test_one_in_the_list_that_is_ours_already_is_not_it(rig: Rig, ops: User) -> None:
