@@ -157,12 +157,15 @@ def test_ten_a_day_by_support(bsg: Account, ops: User) -> None:
 def test_programs_and_bulks_are_not_counted_as_a_person(bsg: Account, ops: User) -> None:
     token, _secret = ApiToken.issue("t", {"retry"})
     bulk = made_bulk(ops)
-    *many, last = failed(bsg, 23)
+    *many, last = failed(bsg, 33)
     for message in many[:11]:
         ask(message, token=token)
-    for message in many[11:]:
+    for message in many[11:22]:
         ask(message, user=ops, bulk=bulk)
-    assert ask(last, user=ops)
+    for message in many[22:]:
+        ask(message, user=ops)
+    assert why_not(last, user=ops) == "cap_user"
+    assert ask(last, user=ops, bulk=bulk), "whoever approved a bulk may have been busy before"
 
 
 def test_three_texts_a_day_to_one_number_also_while_they_are_open(bsg: Account, ops: User) -> None:

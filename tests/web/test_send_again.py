@@ -280,6 +280,14 @@ def test_a_page_opened_before_somebody_else_sent_it_again_says_who(failed: Messa
     assert Retry.objects.count() == 1
 
 
+def test_its_own_new_try_is_not_called_another_message_with_the_same_text(failed: Message) -> None:
+    client = signed_in("ops")
+    press(client, failed)
+    shown = dialog(client, failed)
+    assert "Sending again is already under way." in shown
+    assert "another message" not in shown
+
+
 def test_a_page_opened_before_the_provider_tried_again_says_so(failed: Message) -> None:
     client = signed_in("ops")
     page = dialog(client, failed)
