@@ -45,12 +45,12 @@ def _more(facts: Facts, now: datetime) -> Iterator[Reason]:
         yield Reason("No other text is known to have reached this number.")
     record = facts.ways[0].record
     if record.enough:
-        text = f"{record.percent} % of the messages that failed like this arrived when sent again this way"
+        text = f"{record.percent} % of the messages that ended like this arrived when sent again this way"
         yield Reason(f"{text} ({record.arrived} of {record.decided}).", n=record.decided)
     else:
         some = f"Only {record.decided}" if record.decided else "None"
         yield Reason(
-            f"{some} of the messages that failed like this went this way again: too few to say.", n=record.decided
+            f"{some} of the messages that ended like this went this way again: too few to say.", n=record.decided
         )
 
 

@@ -221,7 +221,7 @@ def test_how_often_it_helped_before_is_a_figure_with_its_number(bsg: Account, fa
             reason="r", nonce=f"n{n}", reference=f"r{n}", state="accepted", created_at=now, changed_at=now,
         )  # fmt: skip
     shown = plain(dialog(signed_in("ops"), failed))
-    assert "75 % of the messages that failed like this arrived when sent again this way (9 of 12)" in shown
+    assert "75 % of the messages that ended like this arrived when sent again this way (9 of 12)" in shown
     Retry.objects.filter(nonce__in=["n0", "n1", "n2"]).delete()
     assert "Only 9 of the messages" in plain(dialog(signed_in("ops"), failed))
 
