@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from dashboard.ingest.register import Send, register
-from dashboard.models import Account, Message, Recipient
+from dashboard.models import Account, Event, Message, Recipient
 from dashboard.models.messages import Source
 from dashboard.web.lookup import ends_in
 from tests.factory import account, sends, signed_in
@@ -33,7 +33,8 @@ def message() -> Message:
     )
     register(account(), [send], Source.API)
     # PostgreSQL's ids go on from test to test: one of four digits could be the end of the number, a second hit.
-    Message.objects.update(id=1, root_id=1)
+    Message.objects.update(id=1)
+    Event.objects.update(message_id=1)
     return Message.objects.get()
 
 
