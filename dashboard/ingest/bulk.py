@@ -116,9 +116,9 @@ def _item(
 def turned_down(refused: Refused, since: datetime | None, now: datetime) -> tuple[str, str]:
     """The code and why of a message that is refused for now: left out, or "" and the time until which it waits.
 
-    `since`: see `unconfirmed`.
+    `since`: of one that is not confirmed, see `unconfirmed`.
     """
-    waits = waits_until(refused.code, refused.possible_at, since if refused.code == UNCONFIRMED else None, now)
+    waits = waits_until(refused.code, refused.possible_at, since, now)
     return (refused.code, refused.message[:300]) if waits is None else ("", _stamp(waits))
 
 

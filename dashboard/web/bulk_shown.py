@@ -32,6 +32,7 @@ from dashboard.web.tags import money, short
 from providers.base import Status
 
 ROWS = 50
+NOBODY_LOOKS_AFTER = timedelta(minutes=1)
 _STATE = Bulk.State
 
 
@@ -164,7 +165,7 @@ class Shown:
     @cached_property
     def version(self) -> str:
         shown = (self.bulk.state, self.bulk.note, self.bulk.canary, sorted(self.counts.items()),
-                 sorted(self.codes.items()), self.paid, self.waiting)  # fmt: skip
+                 sorted(self.codes.items()), self.paid, self.waiting, self.holding_up)  # fmt: skip
         return sha256(repr(shown).encode()).hexdigest()[:16]
 
     @property
@@ -200,6 +201,19 @@ class Shown:
         mine = to_send(self.bulk).exclude(why="")
         found = mine.aggregate(n=Count("pk"), last=Max("why"))
         return found["n"], waiting_until(found["last"] or "")
+
+    @cached_property
+    def holding_up(self) -> list[str]:
+        """Why nothing seems to happen, where that is so."""
+        now, bulk = timezone.now(), self.bulk
+        if bulk.state != _STATE.RUNNING or not self.counts[Fate.TO_COME]:
+            return []
+        if bulk.next_at is not None and bulk.next_at < now - NOBODY_LOOKS_AFTER:
+            return [_("No worker has looked at it for a while. Is one running?")]
+        mine = Q(pk=bulk.account_id) if bulk.account_id else Q(pk__in=to_send(bulk).values("message__account"))
+        left_alone = Q(paused_until__gt=now) | Q(no_sends_until__gt=now)
+        words = _("Nothing can be sent through %(account)s just now; its messages wait.")
+        return [words % {"account": account.name} for account in Account.objects.filter(mine, left_alone)]
 
     @cached_property
     def may_have_arrived(self) -> int:

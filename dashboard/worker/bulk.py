@@ -68,7 +68,9 @@ def _look(bulk: Bulk, now: datetime) -> None:
 def _judge(bulk: Bulk, fates: Sequence[Fate], accounts: Sequence[Account], now: datetime) -> Judgement:
     """Whether it goes on, before anything more is asked for."""
     if not steps.may_send(bulk.user):
-        return Judgement(Go.PAUSE, f"{bulk.user.get_username()}, who planned it, may not send any more.")
+        return Judgement(
+            Go.PAUSE, f"{bulk.user.get_username()}, who planned it, may not send any more. Stop it, and plan it again."
+        )
     for account in accounts:
         why = _trouble(account, now)
         if why and Retry.objects.filter(bulk=bulk, account=account).exists():
@@ -177,8 +179,8 @@ def _ask(bulk: Bulk, item: BulkItem, now: datetime) -> bool:
             if refused.code in CAPS:
                 steps.halt(locked, refused.message)
                 return False
-            since = steps.unconfirmed([item.message_id]).get(item.message_id)
-            code, why = steps.turned_down(refused, since, now)
+            since = steps.unconfirmed([item.message_id] if refused.code == steps.UNCONFIRMED else [])
+            code, why = steps.turned_down(refused, since.get(item.message_id), now)
             mine.update(code=code, why=why)
         else:
             mine.update(retry=retry, why="")

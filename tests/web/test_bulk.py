@@ -312,6 +312,19 @@ def test_the_page_follows_and_says_when_there_is_nothing_new(shop: Account) -> N
     assert "hx-get" not in last.content.decode()
 
 
+def test_the_page_says_why_nothing_happens(shop: Account) -> None:
+    failed(shop, 3)
+    bulk = running(1)
+    client, page = signed_in("ops"), f"/bulk/{bulk.pk}/"
+    assert "Nothing can be sent" not in text_of(client.get(page))
+    Account.objects.update(paused_until=timezone.now() + timedelta(minutes=5))
+    assert "Nothing can be sent through bsg just now; its messages wait." in text_of(client.get(page))
+    Bulk.objects.update(next_at=timezone.now() - timedelta(minutes=2))
+    assert "Is one running?" in text_of(client.get(page))
+    steps.pause(bulk.pk, user=bulk.user)
+    assert "Is one running?" not in text_of(client.get(page))
+
+
 def test_each_number_leads_to_exactly_those(shop: Account) -> None:
     messages = failed(shop, 4)
     bulk = running()
