@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -60,14 +60,24 @@ def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
 
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
     """All rows, newest first, `size` at a time: constant memory and no cursor held open on the database."""
-    below: int | None = None
+    found: list[Row] = []
     while True:
-        found = _take(_below(rows, below), "-pk", size)
+        found = _take(_below(rows, found[-1].pk if found else None), "-pk", size)
         if found:
             yield found
         if len(found) < size:
             return
-        below = found[-1].pk
+
+
+def value_chunks(rows: QuerySet[Any], size: int, names: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+    """The same, of each row only these values, of which "pk" is the first: for very many rows."""
+    found: list[tuple[Any, ...]] = []
+    while True:
+        found = _take(_below(rows, found[-1][0] if found else None), "-pk", size, names)
+        if found:
+            yield found
+        if len(found) < size:
+            return
 
 
 def _older(rows: QuerySet[Row], pk: int | None, size: int) -> Window[Row]:
@@ -85,17 +95,18 @@ def _below(rows: QuerySet[Row], pk: int | None) -> QuerySet[Row]:
     return rows if pk is None else rows.filter(pk__lt=pk)
 
 
-def _take(rows: QuerySet[Row], order: str, size: int) -> list[Row]:
-    """The first `size` rows in this order."""
+def _take(rows: QuerySet[Any], order: str, size: int, names: Sequence[str] = ()) -> list[Any]:
+    """The first `size` rows in this order, or these values of them."""
     branches = getattr(rows, "branches", ())
     if not branches:
-        return list(rows.order_by(order)[:size])
+        found = rows.order_by(order)[:size]
+        return list(found.values_list(*names) if names else found)
     walks = (rows.filter(branch).order_by(order).values_list("pk", flat=True)[:size] for branch in branches)
     pks = sorted((pk for walk in walks for pk in walk), reverse=order == "-pk")[:size]
     # By id alone: a row that has left the list meanwhile must not make the page look like the last.
     found = rows.model._default_manager.filter(pk__in=pks).order_by(order)
     found.query.select_related = rows.query.select_related
-    return list(found) if pks else []
+    return list(found.values_list(*names) if names else found) if pks else []
 
 
 def _read(cursor: str) -> tuple[str, int]:

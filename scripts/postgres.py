@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ SETTINGS = {
 
 
 @contextlib.contextmanager
-def private_cluster(binaries: Path) -> Iterator[str]:
-    """Yields the DATABASE_URL of an empty database."""
+def private_cluster(binaries: Path, **settings: str) -> Iterator[str]:
+    """Yields the DATABASE_URL of an empty database; `settings` are PostgreSQL's, before those of a test run."""
     # The path of a socket is limited to about 100 characters, so not under a long TMPDIR.
     folder = Path(tempfile.mkdtemp(prefix="aftersend-pg-", dir="/tmp"))
     try:
@@ -41,7 +41,7 @@ def private_cluster(binaries: Path) -> Iterator[str]:
         say("Starting a private PostgreSQL ...")
         _initialise(binaries, folder, options)
         with (folder / "log").open("w") as log:
-            server = _start(binaries, folder, {**options, "stdout": log, "stderr": log})
+            server = _start(binaries, folder, {**SETTINGS, **settings}, {**options, "stdout": log, "stderr": log})
             try:
                 _wait_until_ready(server, binaries, folder, options)
                 yield f"postgres://{_user(identity)}@/{folder}/{DATABASE}"
@@ -84,9 +84,9 @@ def _initialise(binaries: Path, folder: Path, options: dict[str, Any]) -> None:
     raise SetupError(f"PostgreSQL's initdb failed: {(output.strip().splitlines() or ['no reason given'])[-1]}")
 
 
-def _start(binaries: Path, folder: Path, options: dict[str, Any]) -> subprocess.Popen[str]:
+def _start(binaries: Path, folder: Path, settings: Mapping[str, str], options: dict[str, Any]) -> subprocess.Popen[str]:
     command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
-    for name, value in SETTINGS.items():
+    for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     return processes.spawn(command, death_signal=signal.SIGQUIT, **options)
 

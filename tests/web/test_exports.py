@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gc
+import json
 import tracemalloc
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -117,21 +120,56 @@ def test_every_chunk_is_read_and_the_queries_grow_with_chunks_alone(
     assert len([q for q in queries if "dashboard_message" in q["sql"]]) == 5
 
 
-def test_memory_does_not_grow_with_the_rows(bsg: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def peak(written: Callable[[Any], Iterator[str]], rows: int) -> int:
+    """The most memory while the newest rows are written."""
+    newest = Message.objects.order_by("-pk")[rows - 1]
+    messages = Message.objects.filter(pk__gte=newest.pk)
+    tracemalloc.start()
+    count = 0
+    for text in written(messages):
+        count += text.count("\n")
+        gc.collect()  # queries leave circles behind
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count >= rows
+    return most
+
+
+@pytest.mark.parametrize("kind", exports.KINDS)
+def test_memory_does_not_grow_with_the_rows(bsg: Account, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(exports, "CHUNK", 20)
     sends(bsg, 400, text="x" * 1000)
+    written, _ = exports.KINDS[kind]
+    peak(written, 20)
+    assert peak(written, 400) < 1.5 * peak(written, 60)
 
-    def peak(messages: Any) -> int:
-        tracemalloc.start()
-        for _line in exports.lines(messages):
-            pass
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
 
-    few = Message.objects.filter(pk__lte=Message.objects.order_by("pk")[99].pk)
-    peak(few)
-    assert peak(Message.objects.all()) < 2 * peak(few)
+@pytest.mark.slow
+def test_fifty_thousand_rows_take_no_more_memory_than_five_thousand(bsg: Account) -> None:
+    for first in range(0, 50_000, 5_000):
+        sends(bsg, 5_000, first=first, text="x" * 200)
+    for written, _ in exports.KINDS.values():
+        peak(written, 1)
+        assert peak(written, 50_000) < 1.2 * peak(written, 5_000)
+
+
+def test_json_lines_have_the_same_rows_with_values_as_the_api_has_them(bsg: Account, ops: Client) -> None:
+    first, second = sends(bsg, 2, batch="=b", text="line 1\nline 2 Привіт", cost=Decimal("0.088"), currency="EUR")
+    report(first, Status.DELIVERED)
+    Message.objects.filter(pk=second.pk).update(root=first, provider_message_id=None)
+    response = ops.get("/messages/export.jsonl")
+    assert response["Content-Type"] == "application/jsonl; charset=utf-8"
+    assert response["Content-Disposition"].endswith('.jsonl"')
+    again, one = map(json.loads, b"".join(response.streaming_content).decode().splitlines())  # type: ignore[attr-defined]
+    assert (one["id"], one["to"], one["batch"], one["bucket"]) == (str(first.pk), "+254700000000", "=b", "delivered")
+    assert (one["text"], Decimal(one["cost"]), one["conflict"], one["parts"]) == (
+        "line 1\nline 2 Привіт", Decimal("0.088"), False, None,
+    )  # fmt: skip
+    assert one["sent_at"] == first.sent_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (one["sent_again_for"], one["arrivals"]) == (None, 1)
+    assert (again["sent_again_for"], again["arrivals"], again["provider_message_id"]) == (str(first.pk), None, None)
+    (only,) = b"".join(ops.get(f"/batches/{first.batch_id}/export.jsonl?status=queued").streaming_content).splitlines()  # type: ignore[attr-defined]
+    assert json.loads(only)["id"] == str(second.pk)
 
 
 def test_a_removed_number_is_empty(bsg: Account, ops: Client) -> None:
@@ -159,6 +197,7 @@ def test_nobody_but_ops_exports(bsg: Account) -> None:
     sends(bsg, 1, batch="b")
     for role in ("support", "admin"):
         client = signed_in(role)
-        assert client.get("/messages/export.csv").status_code == 403
-        assert client.get(f"/batches/{Batch.objects.get().pk}/export.csv").status_code == 403
+        for kind in exports.KINDS:
+            assert client.get(f"/messages/export.{kind}").status_code == 403
+            assert client.get(f"/batches/{Batch.objects.get().pk}/export.{kind}").status_code == 403
     assert signed_in("ops").post("/messages/export.csv").status_code == 405

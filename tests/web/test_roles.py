@@ -24,6 +24,7 @@ WHO: dict[str, set[str] | None] = {
     "find": ALL, "recipient": ALL, "message": ALL, "message-check": ALL, "message-evidence": ALL,
     "message-retry": SENDERS, "message-doubt": OPS, "recipient-opt-out": SENDERS, "recipient-opt-out-lift": OPS,
     "messages": LISTS, "messages-export": OPS, "batches": ALL, "batch": ALL, "batch-export": OPS,
+    "messages-export-json": OPS, "batch-export-json": OPS,
     "bulks": LISTS, "bulk": LISTS, "bulk-new": OPS, "bulk-report": OPS,
     "bulk-approve": OPS, "bulk-pause": OPS, "bulk-resume": OPS, "bulk-stop": OPS,
     "attention": LISTS, "orphan-evidence": LISTS, "orphan-attach": LISTS,
