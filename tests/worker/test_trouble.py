@@ -35,7 +35,7 @@ def test_nasty_09_roycetalk_and_all_others_too_many_requests_silences_the_whole_
     rig.sim.script(faults=[{"kind": "429", "provider": "smsbat", **given}])
     rig.work()
     refused = len(rig.sim.requests("smsbat"))
-    assert 1 <= refused <= 5, "those that were under way already"
+    assert 1 <= refused < 12, "those that were under way already, and not all"
     assert rig.statuses(other) == {"delivered": 12}, "other accounts go on"
     quiet.refresh_from_db()
     assert quiet.pause_reason == "throttled"
