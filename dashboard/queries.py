@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
@@ -15,6 +16,13 @@ from providers.base import MAX_ID_LENGTH, Status
 
 OVERDUE_AFTER = timedelta(hours=1)  # where the message has no validity of its own
 _PENDING = [status.value for status in PENDING]
+# How a message ended, by its own status: in whatever way, or without having been delivered.
+ENDED = {
+    "any": [status.value for status in Status if status not in PENDING],
+    "missed": [status.value for status in Status if status not in PENDING and status is not Status.DELIVERED],
+}
+NO_COUNTRY = "none"  # of messages whose number has a code of no known country
+_COUNTRY = re.compile(r"[A-Z]{2}|001")
 _GREATEST_ID = 2**63 - 1
 
 
@@ -29,8 +37,10 @@ class BadFilter(ValueError):
 def filter_messages(
     *,
     status: str = "",
+    ended: str = "",
     bucket: str = "",
     account: str = "",
+    country: str = "",
     batch: str = "",
     reference: str = "",
     provider_message_id: str = "",
@@ -42,19 +52,20 @@ def filter_messages(
 ) -> QuerySet[Message]:
     """The messages that match everything given. Raises BadFilter.
 
-    `bucket` is what a message counts as, its retries considered; together with `batch` it leaves the retries
-    themselves out, so that the list has as many rows as the batch counts. `since` is inclusive, `until` is not.
+    `status` and `ended` ("any", "missed") go by what a message is itself; `bucket` by what it counts as, its retries
+    considered: together with `batch` it leaves the retries themselves out, so that the list has as many rows as the
+    batch counts. `since` is inclusive, `until` is not.
     """
     found: Branched[Message] = Branched(Message)
-    if status:
-        found = found.filter(status=_status(status))
-        # What a message counts as differs from its status only where it was sent again: few, with their own index.
-        found.branches = (Q(effective=status), ~Q(status=F("effective")))
+    if status or ended:
+        found = _being(found, status, ended)
     if bucket:
         found = found.filter(effective__in=statuses_of(bucket))
         found.branches = tuple(Q(effective=its) for its in statuses_of(bucket))
     if account:
         found = found.filter(account=_account(account))
+    if country:
+        found = found.filter(country=_country(country))
     if batch:
         found = _of_batches(found, batches_called(batch))
     if batch and bucket:
@@ -68,6 +79,16 @@ def filter_messages(
         # They are few and have an index, which SQLite would leave for a walk through the whole table, newest first.
         found = found.filter(pk__in=Message.objects.filter(deliveries__gt=1).values("pk"))
     return _narrowed(found, since=since, until=until, overdue=overdue, conflict=conflict)
+
+
+def _being(found: Branched[Message], status: str, ended: str) -> Branched[Message]:
+    """What a message counts as differs from its status only where it was sent again: few, with their own index."""
+    own = set(_ended(ended) if ended else Status)
+    if status:
+        own &= {_status(status)}
+    found = found.filter(status__in=sorted(own))
+    found.branches = (*(Q(effective=its, status=its) for its in sorted(own)), ~Q(status=F("effective")))
+    return found
 
 
 def _of_batches(found: Branched[Message], pks: list[int]) -> Branched[Message]:
@@ -130,6 +151,21 @@ def _status(status: str) -> str:
     if status not in set(Status):
         raise BadFilter("status", f"There is no status {status[:50]!r}; there are {', '.join(Status)}.")
     return status
+
+
+def _ended(how: str) -> list[str]:
+    if how not in ENDED:
+        raise BadFilter("ended", f"A message ends in {' or '.join(map(repr, ENDED))}, not {how[:50]!r}.")
+    return ENDED[how]
+
+
+def _country(code: str) -> str:
+    """As it is stored: ISO 3166, "001" for a code of no country, "" for an unknown one."""
+    if code == NO_COUNTRY:
+        return ""
+    if not _COUNTRY.fullmatch(code.upper()):
+        raise BadFilter("country", f"A country is two letters such as KE, or {NO_COUNTRY!r}, not {code[:50]!r}.")
+    return code.upper()
 
 
 def _account(slug: str) -> int:

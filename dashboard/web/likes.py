@@ -17,7 +17,7 @@ from dashboard.web.context import THEME_COOKIE, THEMES
 from dashboard.web.sign_in import inside
 
 YEAR = 365 * 24 * 60 * 60
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(T\d\dZ_\d{1,4}h)?")
 _MAY_BE_A_NUMBER = re.compile(r"\d[\d\s().\-]{5,}\d")
 
 

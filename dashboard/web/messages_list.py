@@ -18,12 +18,13 @@ from django.views.decorators.http import require_GET
 
 from dashboard.keyset import BadCursor, Window, window
 from dashboard.models import Batch, Message
-from dashboard.queries import BadFilter, batches_called, filter_messages
+from dashboard.queries import NO_COUNTRY, BadFilter, batches_called, filter_messages
 from dashboard.web.access import roles
 from dashboard.web.buckets import BUCKET_LABELS
 from dashboard.web.chips import CHIPS
 from dashboard.web.filters import AccountChoice, active, at, without
 from dashboard.web.forms import Form
+from dashboard.web.hours import HoursField, hours_words
 from dashboard.web.parts import page_or_partial
 from dashboard.web.spans import BadSpan, span_of
 from providers.base import MAX_ID_LENGTH
@@ -31,6 +32,7 @@ from providers.base import MAX_ID_LENGTH
 PAGE = 50
 # Whatever somebody may call it: a number in a URL stays in histories and logs.
 PHONE_PARAMETERS = ("phone", "to", "number", "msisdn", "recipient")
+COUNTRY_WORDS = {NO_COUNTRY: gettext_lazy("not known"), "001": gettext_lazy("none: a number of the world")}
 _DAYS = [MinValueValidator(datetime(2000, 1, 1).date()), MaxValueValidator(datetime(2100, 1, 1).date())]
 
 
@@ -68,13 +70,23 @@ class MessageFilter(Form):
         required=False, label=gettext_lazy("Counts as"),
         choices=[("", gettext_lazy("Any")), *((bucket.value, label) for bucket, label in BUCKET_LABELS.items())],
     )  # fmt: skip
+    ended = forms.ChoiceField(
+        required=False, label=gettext_lazy("Ended"),
+        choices=[("", gettext_lazy("Or not")), ("any", gettext_lazy("In whatever way")),
+                 ("missed", gettext_lazy("Not delivered"))],
+    )  # fmt: skip
     account = AccountChoice(required=False, label=gettext_lazy("Account"))
+    country = forms.CharField(
+        required=False, max_length=4, label=gettext_lazy("Country"),
+        widget=forms.TextInput(attrs={"placeholder": "KE", "autocomplete": "off"}),
+    )  # fmt: skip
     batch = forms.CharField(required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Batch"))
     reference = forms.CharField(required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Reference"))
     provider_message_id = forms.CharField(required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Provider's id"))
     last = Span(label=gettext_lazy("Sent in the last"))
     since = Day(label=gettext_lazy("Sent from"))
     until = Day(label=gettext_lazy("Sent until"))
+    hours = HoursField(label=gettext_lazy("Sent"))
     overdue = forms.BooleanField(required=False, label=gettext_lazy("Overdue"))
     conflict = forms.BooleanField(required=False, label=gettext_lazy("Contradicted"))
     twice = forms.BooleanField(required=False, label=gettext_lazy("Delivered twice"))
@@ -97,6 +109,9 @@ class MessageFilter(Form):
         if span := given.pop("last"):
             begin = timezone.now() - span
             given["since"] = max(begin, given["since"] or begin)
+        if hours := given.pop("hours"):
+            given["since"] = max(hours[0], given["since"] or hours[0])
+            given["until"] = min(hours[1], given["until"] or hours[1])
         try:
             return filter_messages(**given)
         except BadFilter as error:
@@ -111,10 +126,14 @@ class MessageFilter(Form):
         """The values in use, in the words of the form."""
         given: dict[str, Any] = getattr(self, "cleaned_data", {})
         words = {name: _("yes") for name in ("overdue", "conflict", "twice")}
-        for name in ("status", "bucket", "account"):
+        for name in ("status", "ended", "bucket", "account"):
             choices = dict(self.fields[name].choices)  # type: ignore[attr-defined]
             typed = str(self.data.get(name, ""))
             words[name] = str(choices.get(typed, typed))
+        if given.get("country"):
+            words["country"] = COUNTRY_WORDS.get(given["country"], given["country"].upper())
+        if given.get("hours"):
+            words["hours"] = hours_words(*given["hours"])
         if str(given.get("batch", "")).startswith("id:"):
             words["batch"] = Batch.objects.values_list("name", flat=True).get(pk=int(given["batch"][3:]))
         return words

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from dashboard.domain import phone
 from dashboard.domain.lifecycle import Bucket
 from dashboard.models import Account, Batch
-from dashboard.queries import BadFilter, batches_called
+from dashboard.queries import ENDED, NO_COUNTRY, BadFilter, batches_called
 from dashboard.web.spans import BadSpan, span_of
 from providers import PROVIDERS
 from providers.base import Status
@@ -34,7 +34,8 @@ _DIGITS = re.compile(r"[+(]?[\d().-]{2,}")
 # As people may write them, and what they are here.
 _NAMES = {
     "status": "status", "bucket": "bucket", "counts": "bucket", "account": "account", "provider": "provider",
-    "batch": "batch", "reference": "reference", "ref": "reference", "id": "id", "message": "id",
+    "ended": "ended", "country": "country", "batch": "batch", "reference": "reference", "ref": "reference",
+    "id": "id", "message": "id",
     "number": "number", "phone": "number", "to": "number",
     "since": "since", "last": "since", "from": "since", "until": "until",
     "overdue": "overdue", "contradicted": "conflict", "conflict": "conflict", "twice": "twice",
@@ -132,10 +133,11 @@ def _check_name(token: _Token) -> None:
 
 def examples(accounts: Iterable[str]) -> list[str]:
     """What may be typed, to choose from."""
+    ended = [f"ended:{how}" for how in ENDED]
     fixed = ["overdue", "contradicted", "twice", "since:1h", "since:24h", "since:7d", "since:today"]
     return [
         *(f"status:{status.value}" for status in Status), *(f"bucket:{bucket.value}" for bucket in Bucket),
-        *(f"account:{slug}" for slug in accounts), *fixed,
+        *(f"account:{slug}" for slug in accounts), *ended, *fixed,
     ]  # fmt: skip
 
 
@@ -214,6 +216,19 @@ def _bucket(token: _Token) -> Query:
     if value in set(Bucket):
         return {"bucket": value}
     raise _nearest(token, {name: name for name in Bucket})
+
+
+def _ended(token: _Token) -> Query:
+    if _key(token.value) in ENDED:
+        return {"ended": _key(token.value)}
+    raise _nearest(token, {name: name for name in ENDED})
+
+
+def _country(token: _Token) -> Query:
+    code = token.value.upper()
+    if re.fullmatch(r"[A-Z]{2}", code) or token.value.lower() == NO_COUNTRY:
+        return {"country": code if len(code) == 2 else NO_COUNTRY}
+    raise _Wrong(_("%(typed)s: write the two letters of the country, like country:KE.") % {"typed": token.text})
 
 
 def _provider_words() -> dict[str, str]:
@@ -308,7 +323,7 @@ def _flag(token: _Token) -> Query:
 _READERS: Mapping[str, Callable[[_Token], Query]] = {
     "status": _status, "bucket": _bucket, "account": _account, "provider": _provider, "batch": _batch,
     "reference": _reference, "id": _id, "number": _number, "since": _since, "until": _until, "overdue": _flag,
-    "conflict": _flag, "twice": _flag,
+    "conflict": _flag, "twice": _flag, "country": _country, "ended": _ended,
 }  # fmt: skip
 
 
