@@ -7,10 +7,20 @@ import functools
 import html
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 MASK = "••••"
 _SHORTEST_SECRET = 4  # masking anything shorter would blank out ordinary words
-_BASE64_WORD = re.compile(rb"(?:[A-Za-z0-9+/_-]|\\/){8,}={0,2}")
+
+
+class _Spelled(NamedTuple):
+    """All that some secrets may look like."""
+
+    pattern: re.Pattern[bytes]  # any spelling but base64
+    cores: tuple[bytes, ...]  # what base64 has of them
+    plain: tuple[bytes, ...]
+    unusual: re.Pattern[bytes]  # what every spelling has that is neither plain nor base64
+    words: re.Pattern[bytes]  # what is long enough to be base64 of one
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
@@ -23,24 +33,33 @@ def mask_bytes(body: bytes, secrets: Iterable[str]) -> bytes:
     kept = frozenset(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
     if not kept or not body:
         return body
-    pattern, cores = _spelled(kept)
+    pattern, cores, plain, unusual, words = _spelled(kept)
+    if unusual.search(body) or any(secret in body for secret in plain):
+        body = pattern.sub(MASK.encode(), body)
 
     def word(match: re.Match[bytes]) -> bytes:
-        plain = match[0].replace(b"\\", b"").translate(bytes.maketrans(b"-_", b"+/"))
-        return MASK.encode() if any(core in plain for core in cores) else match[0]
+        read = match[0].replace(b"\\", b"").translate(bytes.maketrans(b"-_", b"+/"))
+        return MASK.encode() if any(core in read for core in cores) else match[0]
 
-    return _BASE64_WORD.sub(word, pattern.sub(MASK.encode(), body))
+    return words.sub(word, body)
 
 
 @functools.lru_cache(maxsize=128)
-def _spelled(secrets: frozenset[str]) -> tuple[re.Pattern[bytes], tuple[bytes, ...]]:
+def _spelled(secrets: frozenset[str]) -> _Spelled:
     ways: list[bytes] = []
     cores: list[bytes] = []
     for secret in sorted(secrets, key=len, reverse=True):
         ways += [b"".join(map(_character, secret))]
         ways += [re.escape(secret.encode(codec, "surrogatepass")) for codec in ("utf-16-le", "utf-16-be")]
         cores += _base64_cores(secret.encode("utf-8", "surrogatepass"))
-    return re.compile(b"|".join(ways)), tuple(cores)
+    unusual = rb"[%\\&\0" + (rb"+]" if any(" " in secret for secret in secrets) else rb"]")
+    return _Spelled(
+        pattern=re.compile(b"|".join(ways)),
+        cores=tuple(cores),
+        plain=tuple(secret.encode("utf-8", "surrogatepass") for secret in secrets),
+        unusual=re.compile(unusual if all(map(str.isascii, secrets)) else b""),
+        words=re.compile(rb"(?:[A-Za-z0-9+/_-]|\\/){%d,}={0,2}" % max(8, min(map(len, cores)))),
+    )
 
 
 def _character(character: str) -> bytes:

@@ -19,6 +19,7 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
 
 from dashboard.domain import phone
 from dashboard.ingest import rows
+from dashboard.ingest.objects import Writes
 from dashboard.models import Batch, BatchCount, HourCount, Message
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ BATCH_KEY = ("batch_id", "status")
 HOUR_KEY = ("hour", "account_id", "country", "status")
 
 Row = BatchCount | HourCount
+_WRITES = {model: Writes(model) for model in (BatchCount, HourCount)}
 
 
 # ------------------------------------------------------------------------------ changing them
@@ -93,9 +95,7 @@ def add_messages(messages: Sequence[Message]) -> None:
 
 
 def _insert(model: type[Row], key: tuple[str, ...], sums: Counter[Any]) -> None:
-    rows: list[Any] = [model(**dict(zip(key, values, strict=True)), n=n) for values, n in sums.items() if n]
-    if rows:
-        model._default_manager.bulk_create(rows)
+    _WRITES[model].insert(model(**dict(zip(key, values, strict=True)), n=n) for values, n in sums.items() if n)
 
 
 # ------------------------------------------------------------------------------ adding them up

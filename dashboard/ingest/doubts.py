@@ -11,7 +11,7 @@ from django.utils import timezone
 from dashboard.domain.outcomes import BY_HAND_AFTER
 from dashboard.ingest.counts import add_messages
 from dashboard.ingest.ending import end, end_unsent, goes_on_as, locked, say
-from dashboard.ingest.record import lookup
+from dashboard.ingest.known import lookup
 from dashboard.ingest.retry import Refused
 from dashboard.logs import masked
 from dashboard.models import Message, Retry, User

@@ -9,8 +9,9 @@ from django.db.models import F
 
 from dashboard.domain.outcomes import FIRST_LOOK
 from dashboard.ingest.items import NOT_SENT, Item, ours
-from dashboard.ingest.record import record, sent_again_as
+from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, register
+from dashboard.ingest.trees import sent_again_as
 from dashboard.models import Audit, Message, Retry, User
 from dashboard.models.messages import Source
 from providers.base import ProviderError, Report, Status

@@ -13,6 +13,7 @@ from django.db import connection
 
 from dashboard.domain.lifecycle import RANK, Said
 from dashboard.ingest.items import NOT_SENT, Item, note
+from dashboard.ingest.objects import Writes
 from dashboard.models import Event, Message
 from providers.base import MAX_ATTEMPT, Entry, Status
 
@@ -65,7 +66,7 @@ def _event(entry: Entry, item: Item, message: Message) -> Event:
     at, zone = absolute(entry.at, item.account.time_zone)
     unmapped = entry.status is None and not entry.note
     return Event(
-        message=message,
+        message_id=message.pk,
         key=event_key(
             message.pk, entry.word, attempt, entry.part, entry.at_raw, entry.note if item.by_provider else OURS
         ),
@@ -82,7 +83,7 @@ def _event(entry: Entry, item: Item, message: Message) -> Event:
         zone=zone,
         received_at=item.received_at,
         sources=int(item.source),
-        evidence=item.evidence if item.evidence and item.evidence.pk else None,
+        evidence_id=item.evidence.pk if item.evidence else None,
     )
 
 
@@ -125,13 +126,11 @@ def _rank(event: Event) -> int:
 
 
 _TABLE = Event._meta.db_table
-_COLUMNS = [field for field in Event._meta.concrete_fields if not field.primary_key]
+_WRITES = Writes(Event)
 _BYTES = {"sqlite": "BINARY", "postgresql": '"C"'}  # the collations that compare as Python does
 _RANKS = " ".join(f"WHEN '{status.value}' THEN {rank}" for status, rank in RANK.items())
 _TELLS_MORE = f"(CASE excluded.status {_RANKS} ELSE -1 END) > (CASE {_TABLE}.status {_RANKS} ELSE -1 END)"
-_UPSERT = (
-    f"INSERT INTO {_TABLE} ({', '.join(str(field.column) for field in _COLUMNS)}) "  # noqa: S608
-    f"VALUES ({', '.join(['%s'] * len(_COLUMNS))}) "
+_HEARD_AGAIN = (
     "ON CONFLICT (message_id, key) DO UPDATE SET "
     f"count = {_TABLE}.count + excluded.count, sources = {_TABLE}.sources | excluded.sources, "
     f"status = CASE WHEN {_TELLS_MORE} THEN excluded.status ELSE {_TABLE}.status END, "
@@ -151,9 +150,5 @@ def upsert(events: Sequence[Event]) -> None:
             known.count += event.count
             known.sources |= event.sources
             merge(known, event)
-    rows = [
-        [field.get_db_prep_save(getattr(event, field.attname), connection) for field in _COLUMNS]
-        for _, event in sorted(merged.items(), key=lambda pair: pair[0])
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_UPSERT.format(bytes=_BYTES[connection.vendor]), rows)
+    in_order = [event for _, event in sorted(merged.items(), key=lambda pair: pair[0])]
+    _WRITES.insert(in_order, _HEARD_AGAIN.format(bytes=_BYTES[connection.vendor]))

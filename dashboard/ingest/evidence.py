@@ -7,17 +7,20 @@ import inspect
 import json
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from dashboard.ingest.objects import Writes
+from dashboard.ingest.rows import new_keys
 from dashboard.models import Account, Evidence
 from providers import PROVIDERS
 from providers.base import Report
 from providers.http import mask_bytes
 
+_WRITES = Writes(Evidence, {field.name for field in Evidence._meta.concrete_fields})
 KEPT_HEADERS = ("content-type", "date", "retry-after", "x-request-id", "user-agent", "x-webhook-signature")
 
 
@@ -66,6 +69,7 @@ def evidence(
     """An unsaved evidence row. `mask` lists what the kept body must not contain (default: the account's secrets)."""
     kept = mask_bytes(body, account.secrets() if mask is None else mask)
     lowered = {name.lower(): value for name, value in (headers or {}).items()}
+    received_sha256 = hashlib.sha256(body).hexdigest()
     return Evidence(
         account=account,
         call=call,
@@ -77,12 +81,20 @@ def evidence(
         adapter=adapter_version(account.provider_key),
         context=context or {},
         body=kept,
-        received_sha256=hashlib.sha256(body).hexdigest(),
-        sha256=hashlib.sha256(kept).hexdigest(),
+        received_sha256=received_sha256,
+        sha256=received_sha256 if kept == body else hashlib.sha256(kept).hexdigest(),
         masked=kept != body,
         signature=signature,
         problem=problem[:300],
     )
+
+
+def store(rows: Sequence[Evidence]) -> None:
+    """Store new evidence; each row has its key then."""
+    if rows:
+        for row, pk in zip(rows, new_keys(Evidence, len(rows)), strict=True):
+            row.pk = pk
+        _WRITES.insert(rows)
 
 
 def digest(report: Report) -> str:

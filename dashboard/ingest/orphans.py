@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
+from dashboard.ingest.known import lookup
 from dashboard.ingest.locks import lock_ids
-from dashboard.ingest.record import apply, lookup
+from dashboard.ingest.record import apply
 from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Account, Message, Orphan
 

@@ -14,11 +14,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.domain.lifecycle import fold
-from dashboard.ingest.counts import counted, recount
+from dashboard.ingest.counts import recount
 from dashboard.ingest.events import events_of, merge, more_telling, said
 from dashboard.ingest.items import Item
-from dashboard.ingest.record import lock_trees, save, set_effective
 from dashboard.ingest.reread import asked_of, reread
+from dashboard.ingest.trees import lock_trees, save, set_effective
 from dashboard.models import Event, Evidence, Message, Orphan
 from dashboard.models.messages import Source
 
@@ -74,12 +74,13 @@ def _sets() -> Iterator[list[int]]:
 
 
 def _rebuild(roots: Sequence[int], changes: Changes) -> None:
-    messages = lock_trees(set(roots))
+    locked = lock_trees(set(roots))
+    messages = locked.messages
     kept = _evidence(list(messages))
     stored: dict[int, list[Event]] = defaultdict(list)
     for event in Event.objects.filter(message__in=list(messages)).order_by("pk"):
         stored[event.message_id].append(event)
-    before, counts = {pk: _state(message) for pk, message in messages.items()}, counted(messages.values())
+    before = {pk: _state(message) for pk, message in messages.items()}
     for pk, message in messages.items():
         events = _correct(message, kept[pk], stored[pk], changes)
         message.state = fold(map(said, events))
@@ -87,7 +88,7 @@ def _rebuild(roots: Sequence[int], changes: Changes) -> None:
     changed = sum(_state(message) != before[pk] for pk, message in messages.items())
     if changed:
         changes.messages += changed
-        save(messages.values(), counts)
+        save(locked)
 
 
 def _state(message: Message) -> tuple[object, ...]:

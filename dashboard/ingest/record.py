@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
-from django.db.models import Q
+from django.db import transaction
 
 from dashboard.domain import schedule
-from dashboard.domain.lifecycle import FINALS, PENDING, UNRESOLVED, State, effective, fold
-from dashboard.ingest.counts import Counted, counted, move
+from dashboard.domain.lifecycle import FINALS, PENDING, UNRESOLVED, State, fold
 from dashboard.ingest.events import events_of, said, speaks_of_another, upsert
-from dashboard.ingest.evidence import digest
+from dashboard.ingest.evidence import digest, store
 from dashboard.ingest.items import DEADLINE, Item, ours
-from dashboard.ingest.known import with_ids
+from dashboard.ingest.known import by_reference, lookup
 from dashboard.ingest.locks import lock_ids
+from dashboard.ingest.objects import Writes, one_trip
+from dashboard.ingest.trees import lock_trees, save, set_effective
 from dashboard.ingest.waiting import waiting_items
 from dashboard.models import Event, Evidence, Message, Orphan
 from dashboard.models.messages import Source
@@ -31,6 +31,9 @@ from providers.base import Report, Status
 jitter = random.random
 MOST_PARTS = 255  # of one text; more is somebody's slip
 WEBHOOK_SEEN = 4  # the step of schedule.BACK_OFF from which polling goes on after a webhook
+
+Key = tuple[int, str]  # account, normalised provider id
+_ORPHANS = Writes(Orphan)
 
 
 def record(items: Sequence[Item]) -> list[int | None]:
@@ -48,16 +51,21 @@ def record(items: Sequence[Item]) -> list[int | None]:
 # ------------------------------------------------------------------------------ whom it speaks of
 
 
-def _resolve(items: Sequence[Item]) -> tuple[list[int | None], set[tuple[int, str]]]:
+def _resolve(items: Sequence[Item]) -> tuple[list[int | None], set[Key]]:
     """Our message's id for each item, and the provider's ids that no message has yet (locked)."""
-    wanted = {key for item in items if item.message_id is None and (key := _key(item))}
+    keys = [_key(item) for item in items]
+    wanted = {key for item, key in zip(items, keys, strict=True) if key and item.message_id is None}
     known = lookup(wanted)
-    missing = (wanted - known.keys()) | {key for item in items if _names(item) and (key := _key(item))}
+    missing = wanted - known.keys()
+    missing |= {key for item, key in zip(items, keys, strict=True) if key and _names(item)}
     if missing:
         lock_ids(missing)
         known |= lookup(missing)
-    found = [item.message_id or known.get(_key(item) or (0, "")) or _by_reference(item) for item in items]
-    return found, missing - known.keys()
+    found = [item.message_id or (known.get(key) if key else None) for item, key in zip(items, keys, strict=True)]
+    references = [(item.account.pk, item.report.reference) for item in items]
+    pairs = zip(found, references, strict=True)
+    mine = by_reference(reference for pk, reference in pairs if pk is None and reference[1])
+    return [pk or mine.get(reference) for pk, reference in zip(found, references, strict=True)], missing - known.keys()
 
 
 def _names(item: Item) -> bool:
@@ -65,13 +73,13 @@ def _names(item: Item) -> bool:
     return item.message_id is not None and (item.asked is None or item.asked.id is None)
 
 
-def _key(item: Item) -> tuple[int, str] | None:
+def _key(item: Item) -> Key | None:
     if not item.report.id:
         return None
     return item.account.pk, item.account.provider.normalise_id(item.report.id)
 
 
-def _attach_waiting(items: Sequence[Item], new: set[tuple[int, str]]) -> None:
+def _attach_waiting(items: Sequence[Item], new: set[Key]) -> None:
     """Reports about an id may have come before the id was stored, which was just now."""
     named = lookup(new)
     for account in {item.account.pk: item.account for item in items}.values() if named else ():
@@ -79,47 +87,23 @@ def _attach_waiting(items: Sequence[Item], new: set[tuple[int, str]]) -> None:
         apply(waiting_items(account, ids))
 
 
-def lookup(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
-    """Our ids of the messages with these (account id, normalised provider id)."""
-    by_account: dict[int, list[str]] = defaultdict(list)
-    for account, match_id in keys:
-        by_account[account].append(match_id)
-    found: dict[tuple[int, str], int] = {}
-    for account, ids in by_account.items():
-        rows = with_ids(account, ids).values_list("match_id", "pk")
-        found |= {(account, str(match_id)): pk for match_id, pk in rows}
-    return found
-
-
-def _by_reference(item: Item) -> int | None:
-    """Our own send whose answer never came, or that we think was not sent, found by the reference that we gave it."""
-    if item.message_id or not item.report.reference:
-        return None
-    unanswered = [status.value for status in UNRESOLVED]
-    mine = Message.objects.filter(
-        Q(status__in=unanswered) | Q(not_sent=True),
-        account=item.account, reference=item.report.reference, match_id=None, sent_by_us=True,
-    )  # fmt: skip
-    pks = list(mine.values_list("pk", flat=True)[:2])
-    return pks[0] if len(pks) == 1 else None
-
-
 def _keep_orphans(items: Sequence[Item]) -> None:
     """A report that comes before its message waits here; it is attached in the transaction that stores the id."""
-    for item in items:
-        evidence = item.evidence
-        if evidence is None:
-            continue
-        evidence.save()
-        entries = item.report.entries
-        Orphan.objects.create(
-            account=item.account,
-            match_id=(_key(item) or (0, ""))[1],
-            word=entries[-1].word[:100] if entries else "",
-            problem=evidence.problem,
-            evidence=evidence,
-            received_at=item.received_at,
-        )
+    kept = [(item, item.evidence) for item in items if item.evidence is not None]
+    store([evidence for _, evidence in kept])
+    _ORPHANS.insert([_orphan(item, evidence) for item, evidence in kept])
+
+
+def _orphan(item: Item, evidence: Evidence) -> Orphan:
+    entries, key = item.report.entries, _key(item)
+    return Orphan(
+        account_id=item.account.pk,
+        match_id=key[1] if key else "",
+        word=entries[-1].word[:100] if entries else "",
+        problem=evidence.problem,
+        evidence_id=evidence.pk,
+        received_at=item.received_at,
+    )
 
 
 # ------------------------------------------------------------------------------ what it changes
@@ -129,18 +113,19 @@ def apply(pairs: Sequence[tuple[Item, int]]) -> None:
     """Write the items about known messages. Must run inside a transaction."""
     if not pairs:
         return
-    messages = lock_trees({pk for _, pk in pairs})
-    before = counted(messages.values())
+    locked = lock_trees({pk for _, pk in pairs})
+    messages = locked.messages
     by_message: dict[int, list[Item]] = defaultdict(list)
     for item, pk in pairs:
         by_message[pk].append(item)
-    _store_evidence(by_message, messages)
-    events: list[Event] = []
-    for pk, items in by_message.items():
-        events += _absorb(messages[pk], items)
-    upsert(events)
-    set_effective(messages.values())
-    save(messages.values(), before)
+    with one_trip():
+        _store_evidence(by_message, messages)
+        events: list[Event] = []
+        for pk, items in by_message.items():
+            events += _absorb(messages[pk], items)
+        upsert(events)
+        set_effective(messages.values())
+        save(locked)
 
 
 def begin(message: Message, item: Item) -> Event:
@@ -148,27 +133,6 @@ def begin(message: Message, item: Item) -> Event:
     (event,) = _absorb(message, [item])
     set_effective([message])
     return event
-
-
-def sent_again_as(root_pk: int, pk: int) -> None:
-    """Let a message that was registered by itself be one that was sent again for this root."""
-    with transaction.atomic():
-        messages = lock_trees({root_pk, pk})
-        before = counted(messages.values())
-        again = messages[pk]
-        again.root_id, again.batch_id = root_pk, messages[root_pk].batch_id
-        Message.objects.filter(pk=pk).update(root_id=again.root_id, batch_id=again.batch_id)
-        set_effective(messages.values())
-        save(messages.values(), before)
-
-
-def lock_trees(pks: set[int]) -> dict[int, Message]:
-    """The messages and everything sent again for the same roots, locked in one order."""
-    roots = {root or pk for pk, root in Message.objects.filter(pk__in=pks).values_list("pk", "root_id")}
-    tree = Message.objects.filter(Q(pk__in=roots) | Q(root_id__in=roots)).order_by("pk")
-    if connection.features.has_select_for_update:
-        tree = tree.select_for_update()
-    return {message.pk: message for message in tree}
 
 
 def _store_evidence(by_message: dict[int, list[Item]], messages: dict[int, Message]) -> None:
@@ -189,11 +153,11 @@ def _store_evidence(by_message: dict[int, list[Item]], messages: dict[int, Messa
                 kept.append(item.evidence)
                 item.evidence = None
                 continue
-            item.evidence.message = message
+            item.evidence.message_id = message.pk
             if message.own_retries:
                 item.evidence.context["own_retries"] = message.own_retries
             kept.append(item.evidence)
-    Evidence.objects.bulk_create(kept)
+    store(kept)
 
 
 def _absorb(message: Message, items: Sequence[Item]) -> list[Event]:
@@ -293,44 +257,3 @@ def _plan(message: Message, item: Item) -> None:
         reopens_until=message.final_at + timedelta(seconds=reopens) if reopens and message.final_at else None,
         jitter=jitter,
     )
-
-
-def set_effective(messages: Iterable[Message]) -> None:
-    again: dict[int, list[tuple[int, State]]] = defaultdict(list)
-    for message in messages:
-        if message.root_id:
-            again[message.root_id].append((message.pk, message.state))
-            message.effective = message.status
-    for message in messages:
-        if not message.root_id:
-            message.effective = effective(message.state, again[message.pk]).value
-            states = [message.state, *(state for _, state in again[message.pk])]
-            message.deliveries = sum(state.status is Status.DELIVERED for state in states)
-
-
-_STATE_AND_FACTS = {
-    "provider_message_id", "match_id", "provider_batch_id", "text", "sender", "route", "parts", "cost",
-    "currency", "extra", "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict",
-    "effective", "deliveries", "unconfirmed", "own_retries", "heard_at", "final_at", "next_check_at", "wanted_at",
-    "lease", "lease_until", "asked", "asked_at", "answer_sha256",
-}  # fmt: skip
-_WRITTEN = [field for field in Message._meta.concrete_fields if field.name in _STATE_AND_FACTS]
-_UPDATE = (
-    f"UPDATE {Message._meta.db_table} SET "  # noqa: S608
-    + ", ".join(f"{field.column} = %s" for field in _WRITTEN)
-    + " WHERE id = %s"
-)
-
-
-def save(messages: Collection[Message], before: Counted) -> None:
-    """Write the messages, which counted as `before`, and let the sums follow.
-
-    One prepared statement for all rows: bulk_update's CASE ladder is slower by an order of magnitude.
-    """
-    rows = [
-        [field.get_db_prep_save(getattr(message, field.attname), connection) for field in _WRITTEN] + [message.pk]
-        for message in messages
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_UPDATE, rows)
-    move(before, counted(messages))

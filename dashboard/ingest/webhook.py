@@ -10,6 +10,7 @@ one.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import Q
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -162,10 +162,12 @@ def keep(deliveries: Sequence[Delivery]) -> list[Answer]:
 
     Who is refused harms nobody else. If anything is raised here, nothing of any of them is stored.
     """
-    accounts = _accounts_of(deliveries)
-    judged = [_judge(delivery, accounts.get(delivery.token)) for delivery in deliveries]
+    addresses = _addresses_of(deliveries)
+    judged = [_judge(delivery, addresses.get(delivery.token)) for delivery in deliveries]
     items = [item for each in judged if isinstance(each, list) for item in each]
-    forged = {accounts[d.token].pk for d, each in zip(deliveries, judged, strict=True) if each is BAD_SIGNATURE}
+    forged = {
+        addresses[d.token].account.pk for d, each in zip(deliveries, judged, strict=True) if each is BAD_SIGNATURE
+    }
     if items or forged:
         with transaction.atomic():
             record(items)
@@ -173,37 +175,59 @@ def keep(deliveries: Sequence[Delivery]) -> list[Answer]:
     return [KEPT if isinstance(each, list) else each for each in judged]
 
 
-def _accounts_of(deliveries: Iterable[Delivery]) -> dict[str, Account]:
-    """Whose the addresses are, by token: an account's own, and for a week the one before it."""
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Whose it is, and what may have signed its reports (None: our key to that is lost)."""
+
+    account: Account
+    secrets: list[tuple[str, str]] | None
+
+
+_BY_TOKEN = {
+    vendor: f"WITH told (sha256) AS ({told}) SELECT * FROM {Account._meta.db_table} "  # noqa: S608
+    "WHERE hook_sha256 IN (SELECT sha256 FROM told) OR old_hook_sha256 IN (SELECT sha256 FROM told)"
+    for vendor, told in {
+        "sqlite": "SELECT value FROM json_each(%s)", "postgresql": "SELECT json_array_elements_text(%s)",
+    }.items()
+}  # fmt: skip
+
+
+def _addresses_of(deliveries: Iterable[Delivery]) -> dict[str, _Address]:
+    """By token: an account's own, and for a week the one before it. Looked up each time: a change holds at once."""
     now = timezone.now()
     tokens = {Account.hash_hook(token): token for token in {delivery.token for delivery in deliveries}}
-    mine = Q(hook_sha256__in=tokens) | Q(old_hook_sha256__in=tokens, old_hook_until__gt=now)
-    found: dict[str, Account] = {}
-    for account in Account.objects.filter(mine).order_by():
+    found: dict[str, _Address] = {}
+    for account in Account.objects.raw(_BY_TOKEN[connection.vendor], [json.dumps(list(tokens))]):
         valid = [account.hook_sha256]
         if account.old_hook_until and account.old_hook_until > now:
             valid.append(account.old_hook_sha256)
-        found |= {tokens[sha256]: account for sha256 in valid if sha256 in tokens}
+        address = _Address(account, _secrets(account, now))
+        found |= {tokens[sha256]: address for sha256 in valid if sha256 in tokens}
     return found
 
 
-def _judge(delivery: Delivery, account: Account | None) -> list[Item] | Answer:
-    """What it says, or why it is refused."""
-    if account is None:
-        return NO_SUCH_ADDRESS
-    provider, signature = account.provider, ""
+def _secrets(account: Account, now: datetime) -> list[tuple[str, str]] | None:
     try:
-        secrets = account.webhook_secrets(delivery.received_at)
+        return account.webhook_secrets(now) if account.provider.webhook_signed else []
     except Unreadable:
-        log.error("A webhook of %s could not be kept: its secret cannot be opened.", account.slug)
+        log.error("A webhook of %s cannot be kept: its secret cannot be opened.", account.slug)
+        return None
+
+
+def _judge(delivery: Delivery, address: _Address | None) -> list[Item] | Answer:
+    """What it says, or why it is refused."""
+    if address is None:
+        return NO_SUCH_ADDRESS
+    if address.secrets is None:
         return UNAVAILABLE
-    if secrets and provider.webhook_signed:
-        fits = provider.webhook_signature_ok
-        good = [name for name, secret in secrets if fits(delivery.body, delivery.headers, secret)]
+    signature = ""
+    if address.secrets:
+        fits = address.account.provider.webhook_signature_ok
+        good = [name for name, secret in address.secrets if fits(delivery.body, delivery.headers, secret)]
         if not good:
             return BAD_SIGNATURE
         signature = f"valid: {good[0]}"
-    return items_of(delivery, account, signature)
+    return items_of(delivery, address.account, signature)
 
 
 def _note(seen: Mapping[int, Account], forged: Iterable[int]) -> None:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from dashboard.domain.lifecycle import PENDING
 from dashboard.ingest.evidence import canonical, evidence, new_exchange
 from dashboard.ingest.items import Item
-from dashboard.ingest.record import lookup, record
+from dashboard.ingest.known import lookup
+from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, register
 from dashboard.models import Account, Batch, Message
 from dashboard.models.messages import Source

@@ -25,7 +25,8 @@ from dashboard.ingest.ending import end, end_unsent, goes_on_as, locked
 from dashboard.ingest.events import absolute
 from dashboard.ingest.evidence import canonical, evidence
 from dashboard.ingest.items import NOT_SENT, Item, ours
-from dashboard.ingest.record import lookup, record
+from dashboard.ingest.known import lookup
+from dashboard.ingest.record import record
 from dashboard.models import Account, Message, Retry
 from dashboard.models.messages import Source
 from dashboard.worker.asking import Answer, Due, Lane

@@ -16,14 +16,16 @@ from dashboard.domain import schedule
 from dashboard.domain.lifecycle import PENDING, UNRESOLVED
 from dashboard.ingest.evidence import canonical, evidence
 from dashboard.ingest.items import DEADLINE, Item, note, ours
-from dashboard.ingest.record import lookup, record
+from dashboard.ingest.known import lookup
+from dashboard.ingest.record import record
 from dashboard.ingest.reread import context_of
 from dashboard.models import Account, Evidence, Message
 from dashboard.models.messages import Source
 from dashboard.worker.asking import BREAKER, PROBE_AFTER, Answer, Due, Withheld, pause_for
 from providers.base import ProviderError, Reply, Report, Status, Target
 
-LEASE = timedelta(seconds=90)  # longer than a claim can wait in its lane plus one call's deadline
+LEASE = timedelta(seconds=90)
+ASKS_WITHIN = timedelta(seconds=60)  # of the lease: what is asked by then is written before the lease is over
 UNASKABLE_AGAIN = timedelta(minutes=10)
 NO_SENDS_FOR = timedelta(minutes=10)
 WANTED_STEP = 2  # of the back-off: somebody waits for the answer, so half a minute is long enough

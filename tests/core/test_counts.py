@@ -16,8 +16,9 @@ from dashboard.domain.lifecycle import Bucket
 from dashboard.ingest import counts
 from dashboard.ingest.counts import recount, squash
 from dashboard.ingest.orphans import sweep
-from dashboard.ingest.record import record, sent_again_as
+from dashboard.ingest.record import record
 from dashboard.ingest.register import register
+from dashboard.ingest.trees import sent_again_as
 from dashboard.models import Account, Batch, BatchCount, HourCount, Message
 from dashboard.models.messages import Source
 from dashboard.tallies import tally

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dashboard.domain.lifecycle import Bucket
-from dashboard.ingest.record import record, sent_again_as
+from dashboard.ingest.record import record
+from dashboard.ingest.trees import sent_again_as
 from dashboard.models import Account, Batch, Event, Message
 from dashboard.tallies import tally
 from tests.core.conftest import Door

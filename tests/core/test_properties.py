@@ -28,9 +28,10 @@ from dashboard.ingest.events import event_key
 from dashboard.ingest.items import NOT_SENT, Item, note, ours
 from dashboard.ingest.orphans import sweep
 from dashboard.ingest.rebuild import rebuild
-from dashboard.ingest.record import record, sent_again_as
+from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, register
 from dashboard.ingest.retry import Refused, request_retry
+from dashboard.ingest.trees import sent_again_as
 from dashboard.models import Account, Batch, Event, Message, Orphan, Retry, User
 from dashboard.models.messages import Source
 from dashboard.tallies import tally

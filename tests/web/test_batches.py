@@ -13,7 +13,7 @@ from django.utils import timezone
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
-from dashboard.ingest.record import sent_again_as
+from dashboard.ingest.trees import sent_again_as
 from dashboard.models import Batch, Message
 from dashboard.tallies import sends as sends_in, tally
 from dashboard.web.bars import WIDTH, segments

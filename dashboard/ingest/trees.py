@@ -1,0 +1,88 @@
+"""Messages under lock, with all that was sent again for the same roots: read, written and counted as a set."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+from dashboard.domain.lifecycle import State, effective
+from dashboard.ingest.counts import Counted, counted, move
+from dashboard.ingest.objects import Writes
+from dashboard.models import Message
+from providers.base import Status
+
+_TABLE = Message._meta.db_table
+_STATE = Writes(Message, {
+    "id", "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict", "effective",
+    "deliveries", "unconfirmed", "heard_at", "final_at", "next_check_at", "wanted_at", "lease", "lease_until", "asked",
+    "asked_at", "answer_sha256",
+})  # fmt: skip
+_FACTS = Writes(Message, {
+    "id", "provider_message_id", "match_id", "provider_batch_id", "text", "sender", "route", "parts", "cost",
+    "currency", "extra",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Messages that are ours until the transaction ends, and what they were when it began."""
+
+    messages: dict[int, Message]
+    counted: Counted
+    facts: dict[int, Any]
+
+
+_TREES_OF = f"""
+    WITH roots (id) AS (SELECT COALESCE(one.root_id, one.id) FROM {_TABLE} AS one {{those}})
+    SELECT * FROM {_TABLE} AS tree WHERE tree.id IN (
+        SELECT id FROM roots
+        UNION SELECT again.id FROM roots CROSS JOIN {_TABLE} AS again WHERE again.root_id = roots.id
+    ) ORDER BY tree.id"""  # noqa: S608
+_TREES = {
+    "sqlite": _TREES_OF.format(those="WHERE one.id IN (SELECT value FROM json_each('[' || %s || ']'))"),
+    "postgresql": _TREES_OF.format(those="WHERE one.id = ANY(('{' || %s || '}')::bigint[])") + " FOR UPDATE OF tree",
+}
+
+
+def lock_trees(pks: set[int]) -> Locked:
+    """The messages and everything sent again for the same roots, locked in one order."""
+    tree = Message.objects.raw(_TREES[connection.vendor], [",".join(map(str, pks))])
+    messages = {message.pk: message for message in tree}
+    return Locked(messages, counted(messages.values()), {pk: _FACTS.values(one) for pk, one in messages.items()})
+
+
+def set_effective(messages: Iterable[Message]) -> None:
+    again: dict[int, list[tuple[int, State]]] = defaultdict(list)
+    for message in messages:
+        if message.root_id:
+            again[message.root_id].append((message.pk, message.state))
+            message.effective = message.status
+    for message in messages:
+        if not message.root_id:
+            message.effective = effective(message.state, again[message.pk]).value
+            states = [message.state, *(state for _, state in again[message.pk])]
+            message.deliveries = sum(state.status is Status.DELIVERED for state in states)
+
+
+def save(locked: Locked) -> None:
+    """Write the messages as they are now, and let the sums follow."""
+    messages = locked.messages.values()
+    _STATE.update(messages)
+    if changed := [message for message in messages if _FACTS.values(message) != locked.facts[message.pk]]:
+        _FACTS.update(changed)
+    move(locked.counted, counted(messages))
+
+
+def sent_again_as(root_pk: int, pk: int) -> None:
+    """Let a message that was registered by itself be one that was sent again for this root."""
+    with transaction.atomic():
+        locked = lock_trees({root_pk, pk})
+        root, again = locked.messages[root_pk], locked.messages[pk]
+        again.root_id, again.batch_id = root_pk, root.batch_id
+        Message.objects.filter(pk=pk).update(root_id=again.root_id, batch_id=again.batch_id)
+        set_effective(locked.messages.values())
+        save(locked)
