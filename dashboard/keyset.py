@@ -58,6 +58,16 @@ def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
     return Window(page, older=_write("o", page[-1].pk), newer=newer)
 
 
+def from_row(pk: int) -> str:
+    """The cursor of the page that begins with this row."""
+    return _write("o", pk + 1)
+
+
+def to_newer(pk: int) -> str:
+    """The cursor of the page before this row."""
+    return _write("n", pk)
+
+
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
     """All rows, newest first, `size` at a time: constant memory and no cursor held open on the database."""
     found: list[Row] = []

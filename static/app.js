@@ -86,7 +86,7 @@
   });
   document.addEventListener("DOMContentLoaded", () => {
     if (!window.Idiomorph) return;
-    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS") && !(name === "checked" && node.type === "checkbox");
     window.Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !(old.nodeType === 1 && old.hasAttribute("data-loaded"));
   });
   document.addEventListener("htmx:afterSwap", (event) => {

@@ -102,8 +102,17 @@
     dialog.showModal();
   }
 
+  // Tick the row with the focus, else the first; with Shift all rows from the one before.
+  function choose(withShift) {
+    const row = document.activeElement.closest(ROWS) || document.querySelector("main tbody tr");
+    const found = row && row.querySelector("input[type='checkbox'][name='chosen']");
+    if (!found) return nothing();
+    found.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, shiftKey: withShift }));
+    if (!row.contains(document.activeElement)) found.focus();
+  }
+
   const KEYS = {
-    "/": box, "?": show, j: () => move(1), k: () => move(-1), e: evidence, c: copyId, w: copyWords, r: sendAgain,
+    "/": box, "?": show, j: () => move(1), k: () => move(-1), x: () => choose(false), X: () => choose(true), e: evidence, c: copyId, w: copyWords, r: sendAgain,
     ".": pause, z: () => cycle("zone"), t: () => cycle("theme"), g: () => { leading = Date.now(); },
   };
 
@@ -112,11 +121,11 @@
   function isOff() {
     try { return localStorage.getItem(OFF) === "1"; } catch { return false; }
   }
-  const isTyping = (node) => Boolean(node.closest && node.closest("input, textarea, select, [contenteditable], dialog[open]"));
+  const isTyping = (node) => Boolean(node.closest && node.closest("input:not([type='checkbox']), textarea, select, [contenteditable], dialog[open]"));
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
-    if (event.shiftKey && /^[a-z]$/i.test(event.key)) return;
+    if (event.shiftKey && /^[a-z]$/i.test(event.key) && event.key !== "X") return;
     if (isTyping(event.target) || document.querySelector("dialog[open]") || isOff()) return;
     const second = Date.now() - leading < AFTER_G;
     leading = 0;

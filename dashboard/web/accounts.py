@@ -25,9 +25,8 @@ from dashboard.web.access import roles
 from dashboard.web.account_forms import AccountForm, CredentialsForm, NewAccountForm, RotateForm
 from dashboard.web.audit import audit_url
 from dashboard.web.health import Health, health
-from dashboard.web.parts import page_or_partial, user_of
+from dashboard.web.parts import STOP_POLLING, page_or_partial, user_of
 
-STOP_POLLING = 286  # htmx: swap this in and ask no more
 NO_WORKER_AFTER = timedelta(seconds=30)
 
 

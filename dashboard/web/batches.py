@@ -24,12 +24,11 @@ from dashboard.web.bars import Segment, segments
 from dashboard.web.buckets import BUCKET_ICONS, BUCKET_LABELS, BUCKET_MEANINGS
 from dashboard.web.filters import AccountChoice, active, at, without
 from dashboard.web.forms import Form
-from dashboard.web.parts import page_or_partial, user_of
+from dashboard.web.parts import STOP_POLLING, page_or_partial, user_of
 from providers.base import MAX_ID_LENGTH, Provider
 
 PAGE = 25
 NEWEST = 10
-STOP_POLLING = 286  # htmx: swap this in and ask no more
 MAY_GO_AGAIN = (Bucket.EXPIRED, Bucket.UNDELIVERABLE, Bucket.UNKNOWN)
 TOTAL = "total"  # the one counter of a provider that is not a bucket and still compares
 

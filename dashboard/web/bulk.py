@@ -23,13 +23,12 @@ from dashboard.keyset import BadCursor, Window, window
 from dashboard.models import Account, Bulk, BulkItem
 from dashboard.web import trail
 from dashboard.web.access import roles
-from dashboard.web.batches import STOP_POLLING
 from dashboard.web.bulk_shown import Shown, counts_of, page_of, words_of
 from dashboard.web.exports import CHUNK, Line, safe
-from dashboard.web.filters import at, without
+from dashboard.web.filters import at, in_one, without
 from dashboard.web.forms import Form
 from dashboard.web.messages_list import MessageFilter, has_phone
-from dashboard.web.parts import at_most, page_or_partial, user_of
+from dashboard.web.parts import STOP_POLLING, at_most, page_or_partial, user_of
 
 PAGE = 25
 
@@ -90,11 +89,11 @@ def new(request: HttpRequest) -> HttpResponse:
     """Before the plan: how many match, and the question why."""
     if has_phone(request.GET):
         return render(request, "messages_phone.html", status=400)
-    return _new(request, request.GET, PlanForm(), status=200)
+    return _new(request, in_one(request.GET), PlanForm(), status=200)
 
 
 def _plan(request: HttpRequest) -> HttpResponse:
-    said = request.POST.copy()
+    said = in_one(request.POST)
     said.pop("csrfmiddlewaretoken", None)
     if has_phone(said):
         return render(request, "messages_phone.html", status=400)

@@ -1,4 +1,5 @@
-"""What the lists' filters share: the choice of an account, and the filters in use with a link that drops each."""
+"""What the lists' filters share: the choice of an account or of rows, and the filters in use with a link that drops
+each."""
 
 from __future__ import annotations
 
@@ -8,11 +9,54 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.models import Account
 
 PLACE = ("cursor", "live", "v")  # where one is in a list, not what it shows
+
+
+CHOSEN = "chosen"
+MOST_CHOSEN = 200
+
+
+class _Ticked(forms.HiddenInput):
+    """Boxes of one name are one value, with commas between; so is what a link holds."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
+        return ticked(data)
+
+
+def ticked(query: QueryDict | dict[str, Any]) -> str:
+    """What was chosen one by one: "12,15"."""
+    given = query.getlist(CHOSEN) if isinstance(query, QueryDict) else [str(query.get(CHOSEN, ""))]
+    return ",".join(value for value in given if value)
+
+
+def in_one(query: QueryDict) -> QueryDict:
+    """The same query, in which boxes of one name are one value: an address, and a filter that can be kept."""
+    one = query.copy()
+    if CHOSEN in one:
+        one[CHOSEN] = ticked(query)
+    return one
+
+
+class Chosen(forms.CharField):
+    """Rows chosen one by one, by their ids."""
+
+    widget = _Ticked
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, max_length=20 * MOST_CHOSEN, **options)
+
+    def clean(self, value: Any) -> list[int]:
+        words = [word for word in super().clean(value).split(",") if word]
+        if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
+            raise forms.ValidationError(_("These are no ids of messages, with commas between."))
+        ids = {int(word) for word in words}
+        if len(ids) > MOST_CHOSEN:
+            raise forms.ValidationError(_("At most %(most)s can be chosen one by one.") % {"most": MOST_CHOSEN})
+        return sorted(ids)
 
 
 class AccountChoice(forms.ChoiceField):

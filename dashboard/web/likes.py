@@ -1,4 +1,7 @@
-"""How a person likes the pages: colours, and the zone of times. Each is remembered in a cookie that names nobody."""
+"""How a person likes the pages: colours, the zone of times, the columns of a list, which end of a story comes first.
+
+Each is remembered in a cookie that names nobody.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from dashboard.web import zones
+from dashboard.web import columns, zones
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.context import THEME_COOKIE, THEMES
 from dashboard.web.sign_in import inside
@@ -35,11 +38,30 @@ def zone(request: HttpRequest) -> HttpResponse:
     return _remembered(request, zones.COOKIE, request.POST.get("zone", zones.SITE), zones.choices())
 
 
+@roles("ops", "admin")
+@require_POST
+def list_columns(request: HttpRequest) -> HttpResponse:
+    """The columns of the list of messages, and how close its rows are; or both as they were at first."""
+    if "usual" in request.POST:
+        usual = redirect(_here(request))
+        usual.delete_cookie(columns.COOKIE, samesite="Lax")
+        usual.delete_cookie(columns.DENSITY_COOKIE, samesite="Lax")
+        return usual
+    density = request.POST.get("density", "")
+    response = _remembered(request, columns.DENSITY_COOKIE, density, columns.DENSITIES)
+    _keep(response, columns.COOKIE, columns.as_cookie(request.POST.getlist("column")))
+    return response
+
+
 def _remembered(request: HttpRequest, cookie: str, chosen: str, known: Sequence[str]) -> HttpResponse:
     response = redirect(_here(request))
     if chosen in known:
-        response.set_cookie(cookie, chosen, max_age=YEAR, secure=settings.HTTPS, httponly=True, samesite="Lax")
+        _keep(response, cookie, chosen)
     return response
+
+
+def _keep(response: HttpResponse, cookie: str, value: str) -> None:
+    response.set_cookie(cookie, value, max_age=YEAR, secure=settings.HTTPS, httponly=True, samesite="Lax")
 
 
 def _here(request: HttpRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,23 +14,27 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _, gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
-from dashboard.keyset import BadCursor, Window, window
+from dashboard.domain.lifecycle import PENDING
+from dashboard.keyset import BadCursor, Window, from_row, to_newer, window
 from dashboard.models import Batch, Message
 from dashboard.queries import NO_COUNTRY, BadFilter, batches_called, filter_messages
 from dashboard.web.access import roles
 from dashboard.web.buckets import BUCKET_LABELS
 from dashboard.web.chips import CHIPS
-from dashboard.web.filters import AccountChoice, active, at, without
+from dashboard.web.columns import COLUMNS, columns_of, density_of
+from dashboard.web.filters import AccountChoice, Chosen, active, at, in_one, without
 from dashboard.web.forms import Form
 from dashboard.web.hours import HoursField, hours_words
-from dashboard.web.parts import page_or_partial
+from dashboard.web.parts import STOP_POLLING, page_or_partial
 from dashboard.web.spans import BadSpan, span_of
-from providers.base import MAX_ID_LENGTH
+from providers.base import MAX_ID_LENGTH, Status
 
 PAGE = 50
+LIVE = "live"  # in the address that a page asks by itself
 # Whatever somebody may call it: a number in a URL stays in histories and logs.
 PHONE_PARAMETERS = ("phone", "to", "number", "msisdn", "recipient")
 COUNTRY_WORDS = {NO_COUNTRY: gettext_lazy("not known"), "001": gettext_lazy("none: a number of the world")}
@@ -90,6 +95,15 @@ class MessageFilter(Form):
     overdue = forms.BooleanField(required=False, label=gettext_lazy("Overdue"))
     conflict = forms.BooleanField(required=False, label=gettext_lazy("Contradicted"))
     twice = forms.BooleanField(required=False, label=gettext_lazy("Delivered twice"))
+    chosen = Chosen(label=gettext_lazy("Chosen"))
+
+    def clean_chosen(self) -> list[int]:
+        """Exactly those that were chosen: one that is not here is an error, and not one less."""
+        pks: list[int] = self.cleaned_data["chosen"]
+        gone = sorted(set(pks) - set(Message.objects.filter(pk__in=pks).values_list("pk", flat=True))) if pks else []
+        if gone:
+            raise forms.ValidationError(_("There is no message %(ids)s.") % {"ids": ", ".join(map(str, gone[:5]))})
+        return pks
 
     def clean_batch(self) -> str:
         name: str = self.cleaned_data["batch"]
@@ -106,6 +120,7 @@ class MessageFilter(Form):
         for name, days in (("since", 0), ("until", 1)):
             if given[name]:
                 given[name] = datetime.combine(given[name] + timedelta(days=days), time.min, tzinfo=zone)
+        chosen = given.pop("chosen")
         if span := given.pop("last"):
             begin = timezone.now() - span
             given["since"] = max(begin, given["since"] or begin)
@@ -113,7 +128,8 @@ class MessageFilter(Form):
             given["since"] = max(hours[0], given["since"] or hours[0])
             given["until"] = min(hours[1], given["until"] or hours[1])
         try:
-            return filter_messages(**given)
+            found = filter_messages(**given)
+            return found.filter(pk__in=chosen) if chosen else found
         except BadFilter as error:
             self.add_error(error.field if error.field in self.fields else None, str(error))
             return None
@@ -136,6 +152,8 @@ class MessageFilter(Form):
             words["hours"] = hours_words(*given["hours"])
         if str(given.get("batch", "")).startswith("id:"):
             words["batch"] = Batch.objects.values_list("name", flat=True).get(pk=int(given["batch"][3:]))
+        if chosen := given.get("chosen"):
+            words["chosen"] = ngettext("%(n)s message", "%(n)s messages", len(chosen)) % {"n": len(chosen)}
         return words
 
 
@@ -146,25 +164,71 @@ def has_phone(query: QueryDict) -> bool:
 @roles("ops", "admin")
 @require_GET
 def messages(request: HttpRequest) -> HttpResponse:
+    """The list. Asked with `?v=` by itself: 204 if its rows are still so, 286 when nothing can change any more."""
     if has_phone(request.GET):
         return render(request, "messages_phone.html", status=400)
-    form = MessageFilter(request.GET)
+    query = in_one(request.GET)
+    form = MessageFilter(query)
     found = form.apply()
-    status, problem = 200, ""
-    shown: Window[Message] = Window([])
-    if found is not None:
-        try:
-            shown = window(found.select_related("account", "recipient", "batch"), request.GET.get("cursor", ""), PAGE)
-        except BadCursor as error:
-            status, problem = 400, str(error)
+    shown, problem = _Shown(query, None), ""
+    try:
+        shown = _Shown(query, found)
+    except BadCursor as error:
+        problem = str(error)
+    template = page_or_partial(request, "messages.html", "rows")
+    refresh = template.endswith("#rows") and "v" in query
+    if refresh and not problem and shown.moving and query["v"] == shown.version:
+        return HttpResponse(status=204)
     context = {
         "form": form,
-        "rows": shown.items,
-        "active": active(request.GET, form.labels, form.words()),
-        "older": at(request.GET, shown.older),
-        "newer": at(request.GET, shown.newer),
+        "list": shown,
+        "rows": shown.rows,
+        "active": active(query, form.labels, form.words()),
+        "older": at(query, shown.older),
+        "newer": at(query, shown.newer),
         "problem": problem,
-        "query": without(request.GET),
-        "filtered": without(request.GET) != "?",
+        "query": without(query),
+        "filtered": without(query) != "?",
+        "columns": columns_of(request.COOKIES),
+        "density": density_of(request.COOKIES),
+        "all_columns": COLUMNS,
     }
-    return render(request, page_or_partial(request, "messages.html", "rows"), context, status=status)
+    status = 400 if problem else STOP_POLLING if refresh and not shown.moving else 200
+    return render(request, template, context, status=status)
+
+
+class _Shown:
+    """One page of the list, how it follows by itself, and whether anything newer has come.
+
+    While it follows it begins with the row it began with: nothing jumps from under the pointer.
+    """
+
+    def __init__(self, query: QueryDict, found: QuerySet[Message] | None) -> None:
+        place, self.top = query.get("cursor", ""), "cursor" not in query or LIVE in query
+        page: Window[Message] = Window([])
+        if found is not None:
+            page = window(found.select_related("account", "recipient", "batch"), place, PAGE)
+        self.rows, self.older = page.items, page.older
+        self.newer = None if self.top else page.newer
+        first = self.rows[0].pk if self.rows else None
+        self.has_newer = LIVE in query and found is not None and first is not None and _begins_after(found, first)
+        # A whole list can always grow; an older page of it only changes while something in it is on its way.
+        self.moving = found is not None and (self.top or any(Status(row.status) in PENDING for row in self.rows))
+        stays = at(query, from_row(first)) if first is not None else without(query)
+        self.follow = f"{stays}{'' if stays == '?' else '&'}{LIVE + '=1&' if self.top else ''}v={self.version}"
+
+    @cached_property
+    def version(self) -> str:
+        """Changes whenever the page would look different."""
+        looks = [
+            (m.pk, m.status, m.effective, m.conflict, m.unconfirmed, m.deliveries, m.provider_message_id, m.batch_id,
+             m.provider_status, m.final_at, m.cost, m.currency, m.parts, m.recipient.digits)
+            for m in self.rows
+        ]  # fmt: skip
+        return sha256(repr((looks, self.older, self.has_newer)).encode()).hexdigest()[:16]
+
+
+def _begins_after(found: QuerySet[Message], first: int) -> bool:
+    """Whether the list now has rows before this one."""
+    rows = window(found, to_newer(first), 1).items
+    return bool(rows) and rows[0].pk != first

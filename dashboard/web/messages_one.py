@@ -30,11 +30,10 @@ from dashboard.web.advice import shown
 from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
 from dashboard.web.judged import card
-from dashboard.web.parts import hide_digits, page_or_partial, sees_all, user_of
+from dashboard.web.parts import STOP_POLLING, hide_digits, page_or_partial, sees_all, user_of
 from dashboard.web.telling import lines
 from providers.base import Status
 
-FINISHED = 286  # htmx: take this in and stop asking
 MOST_EVIDENCE = 200
 MOST_EVENTS = 1000
 UNANSWERED = timedelta(minutes=1)
@@ -102,7 +101,7 @@ def message(request: HttpRequest, pk: int) -> HttpResponse:
     refresh = template.endswith("#live")
     if refresh and tree.moving and request.GET.get("v") == tree.version:
         return HttpResponse(status=204)
-    status = FINISHED if refresh and not tree.moving else 200
+    status = STOP_POLLING if refresh and not tree.moving else 200
     return render(request, template, page(request, tree), status=status)
 
 

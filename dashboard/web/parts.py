@@ -10,6 +10,8 @@ from django.http import HttpRequest
 
 from dashboard.models import User
 
+STOP_POLLING = 286  # htmx: swap this in and ask no more
+
 
 def page_or_partial(request: HttpRequest, template: str, part: str) -> str:
     """The whole page, or only its part if htmx asks for a part of a page that is there already."""
