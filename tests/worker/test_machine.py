@@ -25,7 +25,7 @@ from tests.worker.test_doubts import CutWorker
 KEYS = tuple(PROVIDERS)
 EACH = 2
 FAULTS = ["reset_before", "reset_after", "500_after", "invalid_json", "429", "low_balance", "wrong_identity"]
-ON_THE_WIRE = [Retry.State.SENDING, Retry.State.ACCEPTED, Retry.State.OUTCOME_UNKNOWN, Retry.State.REFUSED]
+ON_THE_WIRE = [Retry.State.SENDING, Retry.State.ACCEPTED, Retry.State.OUTCOME_UNKNOWN]
 
 
 class Sending(RuleBasedStateMachine):
@@ -119,6 +119,13 @@ class Sending(RuleBasedStateMachine):
     def fail(self, kind: str, count: int) -> None:
         self.rig.sim.script(faults=[{"kind": kind, "method": "POST", "path": "create|send|messagelist|retry",
                                      "count": count}])  # fmt: skip
+
+    @rule(kind=st.sampled_from(FAULTS), some=st.sets(st.integers(0, 9), min_size=4))
+    def ask_while_it_fails(self, kind: str, some: set[int]) -> None:
+        """What matters most, and what chance seldom puts in this order."""
+        self.fail(kind, len(some))
+        self.click_twice(some, "The same once more.")
+        self.work(3)
 
     @rule(fate=st.sampled_from(["delivered", "failed", "stuck"]))
     def fate(self, fate: str) -> None:
