@@ -1,4 +1,4 @@
-.PHONY: demo run test test-all
+.PHONY: demo run test test-all bench
 demo:
 	python3 scripts/dev.py demo
 run:
@@ -7,3 +7,5 @@ test:
 	python3 scripts/dev.py test
 test-all:
 	python3 scripts/dev.py test-all
+bench:
+	python3 -m bench
