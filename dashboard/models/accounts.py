@@ -27,6 +27,7 @@ class Account(models.Model):
     # The zone of a provider that gives times without one. Empty: not known, and said so beside each time.
     time_zone = models.CharField(max_length=64, blank=True, default="UTC")
     rate = models.FloatField()  # requests a second, at most
+    next_call_at = models.DateTimeField(null=True, blank=True)  # until then every turn is some worker's
     currency = models.CharField(max_length=8, blank=True)  # of prices that come without one
     enabled = models.BooleanField(default=True)
     # What may be sent again through it in 24 hours: texts, and money in its own currency (null: no limit).

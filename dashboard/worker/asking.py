@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from aiolimiter import AsyncLimiter
 from django.utils import timezone
 
 from dashboard.models import Account
+from dashboard.worker.pace import Pace
 from providers.base import Ask, Page, Provider, ProviderError, Reply, Report, Request, Target, read, tried
 from providers.http import Caller
 
@@ -71,12 +71,13 @@ class Lane:
 
     account: Account
     credentials: dict[str, str]
-    limiter: AsyncLimiter
+    pace: Pace
     slots: asyncio.Semaphore
     without: set[str] = field(default_factory=set)
     learned: set[str] = field(default_factory=set)  # calls found unsupported since the last look at the database
     trouble: ProviderError | None = None  # concerns the whole account: nothing more is asked until `quiet_until`
     quiet_until: datetime | None = None
+    borrowed: bool = False  # the trouble is another worker's
     in_flight: int = 0  # messages, batches and retries claimed and not yet written
     misses: int = 0  # unreachable so often in a row
     probing: bool = False
@@ -87,10 +88,11 @@ class Lane:
     ) -> tuple[Reply | None, ProviderError | None]:
         """One paced request: the reply if there was one, and what is wrong with it as a whole. Not made at all where
         its turn comes after `start_by`."""
-        async with self.slots, self.limiter:
+        async with self.slots:
+            on_time = self.trouble is None and await self.pace.turn(start_by)
             if self.trouble is not None:
                 return None, Withheld(self.trouble)
-            if start_by is not None and timezone.now() > start_by:
+            if not on_time:
                 return None, Withheld(ProviderError("unreachable", "Its turn came too late."))
             reply: Reply | None = None
             try:
@@ -109,7 +111,22 @@ class Lane:
             return
         until = timezone.now() + timedelta(seconds=seconds)
         if self.quiet_until is None or until > self.quiet_until:
-            self.trouble, self.quiet_until = error, until
+            self.trouble, self.quiet_until, self.borrowed = error, until, False
+
+    def heed_others(self, now: datetime) -> None:
+        """What another worker was told holds for us as well, as long as it stands in the account's row."""
+        until = self.account.paused_until
+        if until is None and self.borrowed:
+            self.trouble = self.quiet_until = None
+        if until is None or until <= now:
+            self.borrowed = False
+        elif self.trouble is None:
+            why = self.account.pause_reason
+            self.trouble = ProviderError(
+                "throttled" if why == "throttled" else "credentials" if why == "credentials" else "unreachable",
+                self.account.last_error,
+            )
+            self.quiet_until, self.borrowed = until, True
 
     def forget_trouble(self) -> None:
         """New credentials, or a test that succeeded: whatever it was, it is mended. Only a wait we were told to keep
@@ -129,9 +146,11 @@ class Lane:
         self.learned.add(call)
 
 
-async def ask_all(caller: Caller, lane: Lane, left: dict[int, Due], hear: Callable[[list[Answer]], None]) -> None:
+async def ask_all(
+    caller: Caller, lane: Lane, left: dict[int, Due], hear: Callable[[list[Answer]], None], start_by: datetime
+) -> None:
     """Ask about every message, whatever detours it takes. One answer for each goes to `hear` as soon as it is there,
-    and what was heard is no longer in `left`.
+    and what was heard is no longer in `left`. Nothing is asked after `start_by`: the leases might run out meanwhile.
     """
     provider = lane.account.provider
     spent: set[tuple[str, int]] = set()
@@ -143,7 +162,7 @@ async def ask_all(caller: Caller, lane: Lane, left: dict[int, Due], hear: Callab
         if tries <= spent:
             break
         spent |= tries
-        await asyncio.gather(*(_ask_one(caller, lane, ask, meant, left, hear) for ask, meant in planned))
+        await asyncio.gather(*(_ask_one(caller, lane, ask, meant, left, hear, start_by) for ask, meant in planned))
         silent |= {ask.call for ask, meant in planned if any(due.pk in left for due in meant)}
     unasked = [_unasked(due) for due in left.values()]
     left.clear()
@@ -151,9 +170,15 @@ async def ask_all(caller: Caller, lane: Lane, left: dict[int, Due], hear: Callab
 
 
 async def _ask_one(
-    caller: Caller, lane: Lane, ask: Ask, meant: list[Due], left: dict[int, Due], hear: Callable[[list[Answer]], None]
+    caller: Caller,
+    lane: Lane,
+    ask: Ask,
+    meant: list[Due],
+    left: dict[int, Due],
+    hear: Callable[[list[Answer]], None],
+    start_by: datetime,
 ) -> None:
-    found = await _ask(caller, lane, ask, meant)
+    found = await _ask(caller, lane, ask, meant, start_by)
     hear([answer for answer in found if left.pop(answer.due.pk, None)])
 
 
@@ -178,14 +203,14 @@ def _unasked(due: Due) -> Answer:
     return Answer(due=due, call="", at=timezone.now(), error=error)
 
 
-async def _ask(caller: Caller, lane: Lane, ask: Ask, meant: list[Due]) -> list[Answer]:
+async def _ask(caller: Caller, lane: Lane, ask: Ask, meant: list[Due], start_by: datetime) -> list[Answer]:
     """The answers of one ask and its further pages; [] for targets that should be asked in another way."""
     answers: list[Answer] = []
     waiting = {due.pk: due for due in meant}
     page: Page | None = None
     found: list[Answer] = []
     for _ in range(MOST_PAGES):
-        reply, error = await lane.call(caller, ask.call, ask.request)
+        reply, error = await lane.call(caller, ask.call, ask.request, start_by=start_by)
         if reply is not None and error is None:
             try:
                 page = read(lane.account.provider.split, ask, reply.json())

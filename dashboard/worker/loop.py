@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from aiolimiter import AsyncLimiter
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from django.utils import timezone
@@ -20,6 +21,7 @@ from dashboard.models import Account, Batch
 from dashboard.models.accounts import UNSUPPORTED_FOR
 from dashboard.worker import batches, bulk, doubts, probing, results, sending, store
 from dashboard.worker.asking import BREAKER, Answer, Due, Lane, ask_all
+from dashboard.worker.pace import Block, Pace, reserve
 from dashboard.worker.sums import Sums
 from providers.base import ProviderError
 from providers.http import Caller
@@ -41,7 +43,8 @@ SWEEP_EVERY = timedelta(seconds=60)
 class Worker:
     """Does what is due until `stop()`, or once. Any number of them may run: leases in the rows keep them apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name or secrets.token_hex(8)  # in the leases
         self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
         self._lanes: dict[int, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +75,8 @@ class Worker:
             finally:
                 for question in self._questions:
                     question.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+                while self._tasks:
+                    await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self._answers.join()
                 writer.cancel()
                 await asyncio.gather(writer, return_exceptions=True)
@@ -175,7 +179,7 @@ class Worker:
     async def _serve_messages(
         self, caller: Caller, lane: Lane, account: Account, room: int, due_by: datetime | None
     ) -> None:
-        dues = await self._sure(store.claim, account, timezone.now(), room, due_by) or []
+        dues = await self._sure(store.claim, account, timezone.now(), room, due_by, self._name) or []
         lane.hungry = len(dues) == room
         if dues:
             lane.in_flight += len(dues)
@@ -184,15 +188,14 @@ class Worker:
     def _room(self, lane: Lane, account: Account) -> int:
         if account.failures >= BREAKER:
             return 0 if lane.in_flight else 1  # one probe shows whether it is back
-        return _ahead(account) - lane.in_flight
+        return _ahead(lane) - lane.in_flight
 
     def _lane(self, account: Account) -> Lane:
         lane = self._lanes.get(account.pk)
         now = timezone.now()
         if lane is None or lane.account.rate != account.rate:
-            # At most one second's worth at once: a burst is what rate limits are for.
-            limiter = AsyncLimiter(max(account.rate, 1.0), max(1.0, 1.0 / account.rate))
-            lane = Lane(account, {}, limiter, asyncio.Semaphore(AT_ONCE), set(account.without(now)))
+            pace = Pace(account.rate, partial(self._reserve, account.pk, account.rate), self._start)
+            lane = Lane(account, {}, pace, asyncio.Semaphore(AT_ONCE), set(account.without(now)))
             lane.misses = min(account.failures, BREAKER - 1)  # where the breaker is open, one more is enough
             self._lanes[account.pk] = lane
         moved = (lane.account.sealed_credentials, lane.account.url) != (account.sealed_credentials, account.url)
@@ -202,7 +205,11 @@ class Worker:
             lane.credentials = _credentials(account)
         lane.without = set(account.without(now)) | lane.learned
         lane.account = account
+        lane.heed_others(now)
         return lane
+
+    async def _reserve(self, account_pk: int, rate: float, count: int) -> Block | None:
+        return await self._sure(reserve, account_pk, rate, count)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -216,7 +223,8 @@ class Worker:
     async def _ask(self, caller: Caller, lane: Lane, dues: list[Due]) -> None:
         left = {due.pk: due for due in dues}
         try:
-            await ask_all(caller, lane, left, lambda answers: self._answers.put_nowait((lane, answers)))
+            start_by = timezone.now() + store.ASKS_WITHIN
+            await ask_all(caller, lane, left, lambda answers: self._answers.put_nowait((lane, answers)), start_by)
         except asyncio.CancelledError:
             await self._sure(store.release, left.values(), timezone.now())
         except Exception:
@@ -253,7 +261,7 @@ class Worker:
                 log.exception("Answers of %s could not be stored; they are asked for again.", lane.account.slug)
             finally:
                 lane.in_flight -= len(part)
-                if lane.hungry and lane.in_flight <= _ahead(lane.account) // 2:
+                if lane.hungry and lane.in_flight <= _ahead(lane) // 2:
                     self._room_again.set()
 
     async def _send(self, caller: Caller, lane: Lane, job: sending.Job) -> None:
@@ -322,9 +330,9 @@ class Worker:
             lane.probing = False
 
 
-def _ahead(account: Account) -> int:
-    """How much of an account's work may be claimed and not yet written."""
-    return max(min(MOST_AHEAD, int(account.rate * AHEAD)), 1)
+def _ahead(lane: Lane) -> int:
+    """How much of an account's work may be claimed and not yet written; other workers have the rest."""
+    return max(min(MOST_AHEAD, int(lane.account.rate * lane.pace.share * AHEAD)), 1)
 
 
 def _accounts() -> list[Account]:

@@ -34,8 +34,11 @@ WANTED_STEP = 2  # of the back-off: somebody waits for the answer, so half a min
 # ------------------------------------------------------------------------------ claiming
 
 
-def claim(account: Account, now: datetime, most: int, due_by: datetime | None = None) -> list[Due]:
-    """Lease up to `most` due messages of the account to us: those somebody waits for first, then the latest due."""
+def claim(account: Account, now: datetime, most: int, due_by: datetime | None = None, owner: str = "") -> list[Due]:
+    """Lease up to `most` due messages of the account to us: those somebody waits for first, then the latest due.
+
+    The tokens of the leases begin with the owner's name, of at most 16 letters.
+    """
     mine = Message.objects.filter(account=account, next_check_at__lte=due_by or now).filter(
         Q(lease_until=None) | Q(lease_until__lt=now)
     )
@@ -46,12 +49,12 @@ def claim(account: Account, now: datetime, most: int, due_by: datetime | None = 
     if len(pks) < most:
         rest = mine.filter(wanted_at=None).order_by("-next_check_at").values_list("pk", flat=True)
         pks += rest[: most - len(pks)]
-    return _lease(mine, pks, now) if pks else []
+    return _lease(mine, pks, now, owner) if pks else []
 
 
-def _lease(mine: QuerySet[Message], pks: Sequence[int], now: datetime) -> list[Due]:
+def _lease(mine: QuerySet[Message], pks: Sequence[int], now: datetime, owner: str) -> list[Due]:
     """Of these, the ones that are still due and free: another worker may have asked and stored the answer by now."""
-    token = secrets.token_hex(16)
+    token = owner + secrets.token_hex(8)
     with transaction.atomic():
         free = mine.filter(pk__in=pks)
         if connection.features.has_select_for_update_skip_locked:
@@ -71,6 +74,12 @@ def target_of(message: Message) -> Target:
         else "",  # a reference is the provider's only on our own sends
         batch_id=message.provider_batch_id,
     )
+
+
+def take_back(owner: str, now: datetime) -> None:
+    """What the owner had claimed when it was killed is due again at once, whatever was left of the leases."""
+    held = Message.objects.filter(next_check_at__lte=now, lease__startswith=owner, lease_until__gt=now)
+    held.update(lease="", lease_until=None)
 
 
 def unfinished() -> QuerySet[Message]:

@@ -13,13 +13,15 @@ Control calls (JSON; none needs a key):
     POST /_/messages {"provider", "to", "id"?, "text"?, "reference"?, "batch"?, "sender"?, "api_key"?, "callback_url"?,
                       "fate"?}             a message that somebody else sent: not in the ledger; answers {"id"}
     POST /_/status {"provider", "id", "word", "detail"?}           let this happen to a message now and nothing after it
-    GET  /_/requests                       {"requests": [...]}  what was asked of the stand-ins, oldest first
+    GET  /_/requests                       {"requests": [...]}  what was asked of the stand-ins, oldest first; `at` in
+                                           seconds of a clock that nothing moves
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -76,8 +78,8 @@ class Service:
         api = self.apis.get(request.path.split("/")[1])
         if api is None:
             return await handler(request)
-        entry = {"provider": api.key, "method": request.method, "path": request.path_qs, "status": 0, "fault": ""}
-        entry["api_key"] = api.credential(request)
+        entry: dict[str, Any] = {"provider": api.key, "method": request.method, "path": request.path_qs}
+        entry |= {"status": 0, "fault": "", "api_key": api.credential(request), "at": time.monotonic()}
         self.world.requests.append(entry)
         try:
             response = await self._answer(api, request, handler, entry)

@@ -86,7 +86,7 @@ def test_the_accounts_pace_is_never_exceeded(rig: Rig) -> None:
     started = time.monotonic()
     rig.work()
     assert len(rig.sim.requests("smsbat")) == 60
-    assert time.monotonic() - started >= 1.95, "20 at once, then 20 a second"
+    assert time.monotonic() - started >= 2.9, "20 a second, and no burst"
 
 
 def test_nasty_01_roycetalk_403_pauses_the_account_and_fails_no_message(rig: Rig) -> None:
