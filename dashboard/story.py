@@ -28,6 +28,7 @@ def story(events: Iterable[Event]) -> list[TimelineEntry]:
             count=event.count,
             evidence_id=event.evidence_id,
             event_id=event.pk,
+            not_sent=event.not_sent,
         )
         for event in events
     )

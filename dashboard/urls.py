@@ -48,6 +48,7 @@ urlpatterns = [
     path("sign-out/", sign_in.sign_out, name="sign-out"),
     path("theme/", likes.theme, name="theme"),
     path("zone/", likes.zone, name="zone"),
+    path("story/", likes.story, name="story"),
     path("columns/", likes.list_columns, name="columns"),
     path("help/statuses/", help.statuses, name="help"),
     path("second-factor/", second_factor.code, name="second-factor"),

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from dashboard.web import columns, zones
+from dashboard.web import columns, telling, zones
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.context import THEME_COOKIE, THEMES
 from dashboard.web.sign_in import inside
@@ -36,6 +36,14 @@ def theme(request: HttpRequest) -> HttpResponse:
 def zone(request: HttpRequest) -> HttpResponse:
     """UTC, the site's, or the browser's."""
     return _remembered(request, zones.COOKIE, request.POST.get("zone", zones.SITE), zones.choices())
+
+
+@roles(*EVERYBODY)
+@require_POST
+def story(request: HttpRequest) -> HttpResponse:
+    """The oldest word first, as one reads a story, or the newest."""
+    ends = (telling.OLDEST, telling.NEWEST)
+    return _remembered(request, telling.STORY_COOKIE, request.POST.get("story", ""), ends)
 
 
 @roles("ops", "admin")

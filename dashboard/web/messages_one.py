@@ -31,7 +31,7 @@ from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
 from dashboard.web.judged import card
 from dashboard.web.parts import STOP_POLLING, hide_digits, page_or_partial, sees_all, user_of
-from dashboard.web.telling import lines
+from dashboard.web.telling import NEWEST, STORY_COOKIE, lines, to_come
 from providers.base import Status
 
 MOST_EVIDENCE = 200
@@ -107,7 +107,7 @@ def message(request: HttpRequest, pk: int) -> HttpResponse:
 
 def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
     message, user, now = tree.message, user_of(request), timezone.now()
-    full = sees_all(user)
+    full, newest_first = sees_all(user), request.COOKIES.get(STORY_COOKIE) == NEWEST
     events = list(Event.objects.filter(message=message).order_by("pk")[:MOST_EVENTS])
     entries = story(events)
     facts = facts_of(message, entries, tree.tries, tree.retries, now)
@@ -121,7 +121,9 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "card": card(verdict(facts), Status(message.status), message.recipient_id),
         "usual": facts.usual,
         "neighbours": facts.neighbours,
-        "attempts": lines(entries, stated, full),
+        "attempts": lines(entries, stated, full, newest_first=newest_first),
+        "to_come": to_come(message, entries, facts.usual, now),
+        "newest_first": newest_first,
         "evidence": list(stated.values()),
         "deadline": deadline(message.sent_at, message.valid_until),
         "final": Status(message.status) in FINALS,

@@ -125,6 +125,16 @@ def short(delta: timedelta) -> str:
     return f"{seconds} s"
 
 
+@register.filter
+def lasting(delta: timedelta) -> str:
+    """3 h 12 min, 4 d 2 h, 12 min: two units at most."""
+    seconds = int(delta.total_seconds())
+    for size, unit, below, smaller in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min")):
+        if seconds >= size and (rest := seconds % size // below):
+            return f"{seconds // size} {unit} {rest} {smaller}"
+    return short(delta)
+
+
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString | str:
     """How long ago, the absolute time on hover. For lists; detail pages use `when`."""
