@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 Row = TypeVar("Row", bound=Model)
 
-# "o" continues with what is older than the id, "n" goes back to what is newer. Signed, so that nobody makes them up.
-_CURSOR = re.compile(r"([on][0-9a-f]{1,16})_([0-9a-f]{8})", re.ASCII)
+# "o" continues with what is older than the row with this id, "n" goes back to what is newer; "f" and "t" do the same
+# and begin with the row itself. Signed, so that nobody makes them up.
+_CURSOR = re.compile(r"([oftn][0-9a-f]{1,16})_([0-9a-f]{8})", re.ASCII)
+_SIGN = {"o": "<", "f": "<=", "n": ">", "t": ">="}
+_LOOKUP = {"o": "pk__lt", "f": "pk__lte", "n": "pk__gt", "t": "pk__gte"}
 
 
 class BadCursor(ValueError):
@@ -33,26 +36,49 @@ class Branched(QuerySet[Row]):
     """Rows that are the union of `branches`, which do not overlap; each is a walk along an index of its own.
 
     "effective IN (four values), newest first" would be sorted whole on SQLite; four short walks are merged instead.
+    `time` is the column that tells what is newer, before the id does: then a span of time is one piece of each walk.
     """
 
     branches: tuple[Q, ...] = ()
+    time: str = ""
 
     def _clone(self) -> Branched[Row]:
         clone: Branched[Row] = super()._clone()  # type: ignore[misc]
-        clone.branches = self.branches
+        clone.branches, clone.time = self.branches, self.time
         return clone
+
+    @classmethod
+    def by(cls, time: str, model: type[Row]) -> Branched[Row]:
+        found = cls(model)
+        found.time = time
+        return found
+
+
+class _Beside(Func):
+    """`(time, id) < (..., ...)`: compared as a row, which both databases look up in an index of this shape."""
+
+    output_field = BooleanField()
+
+    def __init__(self, sign: str, *names_and_values: Any) -> None:
+        super().__init__(*names_and_values)
+        self._sign = sign
+
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **options: Any) -> Any:
+        compiled = [compiler.compile(part) for part in self.get_source_expressions()]
+        a, b, c, d = (sql for sql, _ in compiled)
+        return f"({a}, {b}) {self._sign} ({c}, {d})", [value for _, values in compiled for value in values]
 
 
 def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
     """The page at `cursor` ("" is the newest). Raises BadCursor."""
     if not cursor:
-        return _older(rows, None, size)
+        return _older(rows, "", None, size)
     going, pk = _read(cursor)
-    if going == "o":
-        return _older(rows, pk, size)
-    found = _take(rows.filter(pk__gt=pk), "pk", size + 1)
+    if going in "of":
+        return _older(rows, going, pk, size)
+    found = _take(_beside(rows, going, pk), "", size + 1)
     if not found:
-        return _older(rows, None, size)
+        return _older(rows, "", None, size)
     page = found[:size][::-1]
     newer = _write("n", page[0].pk) if len(found) > size else None
     return Window(page, older=_write("o", page[-1].pk), newer=newer)
@@ -60,19 +86,19 @@ def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
 
 def from_row(pk: int) -> str:
     """The cursor of the page that begins with this row."""
-    return _write("o", pk + 1)
+    return _write("f", pk)
 
 
-def to_newer(pk: int) -> str:
-    """The cursor of the page before this row."""
-    return _write("n", pk)
+def has_newer(rows: QuerySet[Row], pk: int) -> bool:
+    """Whether there is anything newer than the row with this id, which itself may have left the list."""
+    return bool(_take(_beside(rows, "n", pk), "", 1))
 
 
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
     """All rows, newest first, `size` at a time: constant memory and no cursor held open on the database."""
     found: list[Row] = []
     while True:
-        found = _take(_below(rows, found[-1].pk if found else None), "-pk", size)
+        found = _take(_beside(rows, "o", found[-1].pk) if found else rows, "-", size)
         if found:
             yield found
         if len(found) < size:
@@ -83,40 +109,48 @@ def value_chunks(rows: QuerySet[Any], size: int, names: Sequence[str]) -> Iterat
     """The same, of each row only these values, of which "pk" is the first: for very many rows."""
     found: list[tuple[Any, ...]] = []
     while True:
-        found = _take(_below(rows, found[-1][0] if found else None), "-pk", size, names)
+        found = _take(_beside(rows, "o", found[-1][0]) if found else rows, "-", size, names)
         if found:
             yield found
         if len(found) < size:
             return
 
 
-def _older(rows: QuerySet[Row], pk: int | None, size: int) -> Window[Row]:
-    found = _take(_below(rows, pk), "-pk", size + 1)
+def _older(rows: QuerySet[Row], going: str, pk: int | None, size: int) -> Window[Row]:
+    found = _take(rows if pk is None else _beside(rows, going, pk), "-", size + 1)
     page = found[:size]
-    newest = page[0].pk if page else (pk or 1) - 1
-    return Window(
-        page,
-        older=_write("o", page[-1].pk) if len(found) > size else None,
-        newer=_write("n", newest) if pk is not None else None,
-    )
+    newer = None
+    if pk is not None:
+        newer = _write("n", page[0].pk) if page else _write("t", pk)
+    return Window(page, older=_write("o", page[-1].pk) if len(found) > size else None, newer=newer)
 
 
-def _below(rows: QuerySet[Row], pk: int | None) -> QuerySet[Row]:
-    return rows if pk is None else rows.filter(pk__lt=pk)
+def _beside(rows: QuerySet[Row], going: str, pk: int) -> QuerySet[Row]:
+    """Those on one side of the row with this id."""
+    time = getattr(rows, "time", "")
+    if not time:
+        return rows.filter(**{_LOOKUP[going]: pk})
+    field = rows.model._meta.get_field(time)
+    at = rows.model._default_manager.filter(pk=pk).values_list(time, flat=True).first()
+    if at is None:
+        raise BadCursor("This is not a place in the list any more.")
+    return rows.filter(_Beside(_SIGN[going], F(time), F("pk"), Value(at, output_field=field), Value(pk)))  # type: ignore[arg-type]
 
 
 def _take(rows: QuerySet[Any], order: str, size: int, names: Sequence[str] = ()) -> list[Any]:
-    """The first `size` rows in this order, or these values of them."""
+    """The first `size` rows, newest first where `order` is "-", or these values of them."""
+    key = [name for name in (getattr(rows, "time", ""), "pk") if name]
+    ordering = [f"{order}{name}" for name in key]
     branches = getattr(rows, "branches", ())
     if not branches:
-        found = rows.order_by(order)[:size]
+        found = rows.order_by(*ordering)[:size]
         return list(found.values_list(*names) if names else found)
-    walks = (rows.filter(branch).order_by(order).values_list("pk", flat=True)[:size] for branch in branches)
-    pks = sorted((pk for walk in walks for pk in walk), reverse=order == "-pk")[:size]
+    walks = (rows.filter(branch).order_by(*ordering).values_list(*key)[:size] for branch in branches)
+    places = sorted((place for walk in walks for place in walk), reverse=order == "-")[:size]
     # By id alone: a row that has left the list meanwhile must not make the page look like the last.
-    found = rows.model._default_manager.filter(pk__in=pks).order_by(order)
+    found = rows.model._default_manager.filter(pk__in=[place[-1] for place in places]).order_by(*ordering)
     found.query.select_related = rows.query.select_related
-    return list(found.values_list(*names) if names else found) if pks else []
+    return list(found.values_list(*names) if names else found) if places else []
 
 
 def _read(cursor: str) -> tuple[str, int]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Sum
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
-from dashboard.models import Batch, BatchCount, Message, Retry
+from dashboard.models import Batch, BatchCount, BatchText, Message
 from providers.base import Status
 
 
@@ -38,10 +38,6 @@ class Cost:
         return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-# `lifecycle.reached_the_wire`, as a question to the database.
-WENT_OUT = ~Q(status=Status.CREATED.value) & (Q(reported=True) | Q(not_sent=False))
-
-
 @dataclass(slots=True)
 class Sends:
     """The texts of a batch, each send on its own, and what they cost: a message sent again is several texts."""
@@ -59,33 +55,26 @@ def sends(batch: Batch) -> Sends:
 
 
 def sends_of(batches: Collection[Batch]) -> dict[int, Sends]:
-    """The texts of each batch, in three queries for however many batches. Currencies are never added up.
+    """The texts of each batch, in two queries over stored sums and a short index. Currencies are never added up.
 
     Prices are multiplied by how often they occur, so that the sum is exact on both databases.
     """
     found = {batch.pk: Sends() for batch in batches}
     sums: dict[int, dict[str, Decimal]] = {pk: {} for pk in found}
-    mine = Message.objects.filter(batch__in=found).order_by()
-    counted = mine.values_list("batch_id", "currency", "cost").annotate(
-        Count("pk"),
-        texts=Count("pk", filter=WENT_OUT),
-        later=Count("pk", filter=WENT_OUT & Q(root__isnull=False)),
-        doubtful=Count("pk", filter=Q(status=Status.OUTCOME_UNKNOWN.value)),
-    )
-    for pk, currency, price, n, texts, later, doubtful in counted:
-        its = found[pk or 0]
-        its.texts, its.again, its.doubtful = its.texts + texts, its.again + later, its.doubtful + doubtful
-        if price is not None:
-            sums[pk or 0][currency] = sums[pk or 0].get(currency, Decimal(0)) + price * n
-    for pk, n in mine.filter(deliveries__gt=1).values_list("batch_id").annotate(n=Count("pk")):
+    stored = BatchText.objects.filter(batch__in=found).order_by().values_list("batch_id", "kind", "currency", "price")
+    for pk, kind, currency, price, n in stored.annotate(total=Sum("n")):
+        its = found[pk]
+        match kind:
+            case BatchText.Kind.PRICED if n:
+                sums[pk][currency] = sums[pk].get(currency, Decimal(0)) + price * n
+            case BatchText.Kind.DOUBTFUL:
+                its.doubtful = n
+            case BatchText.Kind.FIRST | BatchText.Kind.AGAIN:
+                its.texts += n
+                its.again += n if kind == BatchText.Kind.AGAIN else 0
+    twice = Message.objects.filter(batch__in=found, deliveries__gt=1).order_by()
+    for pk, n in twice.values_list("batch_id").annotate(n=Count("pk")):
         found[pk or 0].twice = n
-    # The provider's own retry under the same id is one more text of the same message.
-    same = Retry.objects.filter(
-        via=Retry.Via.PROVIDER, state=Retry.State.ACCEPTED, message=F("original"), root__batch__in=found,
-        account__in={batch.account_id for batch in batches},
-    )  # fmt: skip
-    for pk, n in same.order_by().values_list("root__batch").annotate(n=Count("pk")):
-        found[pk].texts, found[pk].again = found[pk].texts + n, found[pk].again + n
     for batch in batches:
         found[batch.pk].costs = [Cost(name, sum_, "message") for name, sum_ in sorted(sums[batch.pk].items())]
         if batch.cost is not None:

@@ -18,8 +18,8 @@ from dashboard.logs import masked
 from dashboard.models import Account, Event, Message, Orphan, Recipient, Retry
 from providers.base import Status
 
-NEWEST_DELIVERED, FOR_USUAL = 2_000, 200  # looked through for the country's; taken
-NEWEST_SENT, FOR_NEIGHBOURS = 2_000, 40
+NEWEST, FOR_USUAL = 400, 200  # looked through for those that were delivered; taken
+NEWEST_SENT, FOR_NEIGHBOURS = 200, 40
 HOUR, HALF_HOUR = timedelta(hours=1), timedelta(minutes=30)
 TO_NUMBER = 50  # the newest other texts to the same number
 OF_RECORD = 200  # the newest messages of a number's record
@@ -116,18 +116,19 @@ def _strays(message: Message) -> bool:
 # ------------------------------------------------------------------------------ figures
 
 
-def _alike(messages: QuerySet[Message], message: Message) -> QuerySet[Message]:
-    """Those through the same account, and to the same country where it is known."""
-    alike = messages.filter(account=message.account_id)
+def _alike(message: Message) -> QuerySet[Message]:
+    """The messages through the same account, and to the same country where it is known."""
+    alike = Message.objects.filter(account=message.account_id)
     return alike.filter(country=message.country) if message.country else alike
 
 
 def usual_of(message: Message) -> Usual | None:
     """How long the newest delivered texts took, by the provider's time of delivery where its zone was stated."""
-    mine = Message.objects.filter(account=message.account_id, effective=Status.DELIVERED.value)
-    newest = mine.filter(status=Status.DELIVERED.value).order_by("-pk").values("pk")[:NEWEST_DELIVERED]
-    alike = _alike(Message.objects.filter(pk__in=newest), message).exclude(pk=message.pk).order_by("-pk")
-    took = {pk: (sent, final) for pk, sent, final in alike.values_list("pk", "sent_at", "final_at")[:FOR_USUAL]}
+    delivered = {"status": Status.DELIVERED.value, "effective": Status.DELIVERED.value}
+    alike = _alike(message) if message.country else _alike(message).filter(**delivered)
+    newest = alike.order_by("-sent_at", "-pk").values("pk")[:NEWEST]
+    those = Message.objects.filter(pk__in=newest, **delivered).exclude(pk=message.pk).order_by("-sent_at", "-pk")
+    took = {pk: (sent, final) for pk, sent, final in those.values_list("pk", "sent_at", "final_at")[:FOR_USUAL]}
     stated = dict(
         Event.objects.filter(message__in=took, status=Status.DELIVERED.value, zone="stated")
         .order_by()
@@ -150,10 +151,10 @@ def neighbours_of(message: Message, usual: Usual | None, now: datetime) -> Neigh
         now if lately else message.sent_at + HALF_HOUR, now - (max(usual.most, AT_LEAST) if usual else AT_LEAST)
     )
     since = until - HOUR if lately else message.sent_at - HALF_HOUR
-    sent = Message.objects.filter(sent_at__gt=since, sent_at__lte=until)
-    newest = sent.order_by("-sent_at", "-pk").values("pk")[:NEWEST_SENT]
-    alike = _alike(Message.objects.filter(pk__in=newest), message).exclude(recipient=message.recipient_id)
-    rows = alike.exclude(not_sent=True).order_by("-sent_at", "-pk").values_list("status", "reported")[:FOR_NEIGHBOURS]
+    sent = _alike(message) if message.country else Message.objects.all()
+    newest = sent.filter(sent_at__gt=since, sent_at__lte=until).order_by("-sent_at", "-pk").values("pk")[:NEWEST_SENT]
+    near = Message.objects.filter(pk__in=newest, account=message.account_id).exclude(recipient=message.recipient_id)
+    rows = near.exclude(not_sent=True).order_by("-sent_at", "-pk").values_list("status", "reported")[:FOR_NEIGHBOURS]
     others = [(Status(status), reported) for status, reported in rows]
     return Neighbours.of(others, same_country=bool(message.country), lately=lately)
 

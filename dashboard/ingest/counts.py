@@ -12,15 +12,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, Exists, Max, Min, OuterRef, QuerySet, Sum
+from django.db.models import Count, DecimalField, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum, Value
 
 from dashboard.domain import phone
+from dashboard.domain.lifecycle import reached_the_wire
 from dashboard.ingest import rows
 from dashboard.ingest.objects import Writes
-from dashboard.models import Batch, BatchCount, HourCount, Message
+from dashboard.models import Batch, BatchCount, BatchText, HourCount, Message, Retry
+from providers.base import Status
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +34,30 @@ BATCHES = 100  # compared in one step
 RECOUNT_LOCK = 0x636F756E  # of PostgreSQL; any number that nobody else takes
 
 BATCH_KEY = ("batch_id", "status")
+TEXT_KEY = ("batch_id", "kind", "currency", "price")
 HOUR_KEY = ("hour", "account_id", "country", "status")
 
-Row = BatchCount | HourCount
-_WRITES = {model: Writes(model) for model in (BatchCount, HourCount)}
+Row = BatchCount | BatchText | HourCount
+_WRITES = {model: Writes(model) for model in (BatchCount, BatchText, HourCount)}
+_KIND = BatchText.Kind
+_NO_PRICE = ("", Decimal(0))
 
 
 # ------------------------------------------------------------------------------ changing them
 
+_PRICE = DecimalField(max_digits=20, decimal_places=8)
+# `lifecycle.reached_the_wire`, as a question to the database.
+WENT_OUT = ~Q(status=Status.CREATED.value) & (Q(reported=True) | Q(not_sent=False))
+# The provider's own retry under the same id is one more text of the same message.
+SAME_AGAIN = Q(via=Retry.Via.PROVIDER, state=Retry.State.ACCEPTED, message=F("original"))
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Where some messages count: roots in their batch by `effective`, all of them in their hour by `status`."""
+    """Where some messages count: roots in their batch by `effective`; all of them as texts of it, and in their hour."""
 
     batches: Counter[tuple[int, str]] = field(default_factory=Counter)
+    texts: Counter[tuple[int, str, str, Decimal]] = field(default_factory=Counter)
     hours: Counter[tuple[datetime, int, str, str]] = field(default_factory=Counter)
 
 
@@ -53,8 +66,22 @@ def counted(messages: Iterable[Message]) -> Counted:
     for message in messages:
         if message.batch_id and not message.root_id:
             found.batches[message.batch_id, message.effective] += 1
+        if message.batch_id:
+            _count_texts(found, message, message.batch_id, message.cost, message.currency, 1)
         found.hours[hour_of(message.sent_at), message.account_id, message.country, message.status] += 1
     return found
+
+
+def _count_texts(
+    found: Counted, like: Message, batch_id: int, cost: Decimal | None, currency: str, n: int
+) -> None:  # fmt: skip
+    """So many messages that are as `like` was, in a batch at a price."""
+    if reached_the_wire(like.state):
+        found.texts[batch_id, _KIND.AGAIN if like.root_id else _KIND.FIRST, *_NO_PRICE] += n
+    if like.status == Status.OUTCOME_UNKNOWN:
+        found.texts[batch_id, _KIND.DOUBTFUL, *_NO_PRICE] += n
+    if cost is not None:
+        found.texts[batch_id, _KIND.PRICED, currency, cost] += n
 
 
 def hour_of(at: datetime) -> datetime:
@@ -63,11 +90,19 @@ def hour_of(at: datetime) -> datetime:
 
 def move(before: Counted, after: Counted) -> None:
     """Let the sums follow messages from where they counted to where they count now. Call inside the transaction."""
-    batches, hours = after.batches.copy(), after.hours.copy()
+    batches, texts, hours = after.batches.copy(), after.texts.copy(), after.hours.copy()
     batches.subtract(before.batches)
+    texts.subtract(before.texts)
     hours.subtract(before.hours)
     _insert(BatchCount, BATCH_KEY, batches)
+    _insert(BatchText, TEXT_KEY, texts)
     _insert(HourCount, HOUR_KEY, hours)
+
+
+def tried_again_by_provider(batch_id: int | None) -> None:
+    """Count one more text of the batch: the provider took a message that it had failed on once more."""
+    if batch_id:
+        _insert(BatchText, TEXT_KEY, Counter({(batch_id, _KIND.AGAIN, *_NO_PRICE): 1}))
 
 
 def insert_messages(like: Message, columns: rows.Columns) -> None:
@@ -81,6 +116,11 @@ def insert_messages(like: Message, columns: rows.Columns) -> None:
         if batch_id is not None:
             found.batches[batch_id, like.effective] = n
     hours = {at: hour_of(at) for at in set(columns["sent_at"])}
+    nothing = [None] * len(columns["batch_id"])
+    priced = (columns["batch_id"], columns.get("cost", nothing), columns.get("currency", nothing))
+    for (batch_id, cost, currency), n in Counter(zip(*priced, strict=True)).items():
+        if batch_id is not None:
+            _count_texts(found, like, batch_id, cost, currency or "", n)
     for (at, country), n in Counter(zip(columns["sent_at"], columns["country"], strict=True)).items():
         found.hours[hours[at], like.account_id, country, like.status] += n
     move(Counted(), found)
@@ -104,7 +144,7 @@ def _insert(model: type[Row], key: tuple[str, ...], sums: Counter[Any]) -> None:
 def squash() -> int:
     """Add up rows of the same sum where there are new ones; returns how many rows there were (the worker's job)."""
     done = 0
-    for model, key in ((BatchCount, BATCH_KEY), (HourCount, HOUR_KEY)):
+    for model, key in ((BatchCount, BATCH_KEY), (BatchText, TEXT_KEY), (HourCount, HOUR_KEY)):
         newest = model._default_manager.aggregate(newest=Max("pk"))["newest"] or 0
         recent = model._default_manager.filter(pk__gt=newest - RECENT).values(key[0])
         rows = model._default_manager.filter(**{f"{key[0]}__in": recent})
@@ -145,7 +185,8 @@ def recount(*, repair: bool = True) -> Iterator[int]:
     """
     last = 0
     while pks := list(Batch.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCHES]):
-        yield _compare(_batches_between(last, pks[-1]), BatchCount, BATCH_KEY, {}, repair)
+        wrong = _compare(_batches_between(last, pks[-1]), BatchCount, BATCH_KEY, {}, repair)
+        yield wrong + _compare(_texts_between(last, pks[-1]), BatchText, TEXT_KEY, {}, repair)
         last = pks[-1]
     hour = _next_hour(None)
     while hour is not None:
@@ -160,6 +201,34 @@ def _batches_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
     return roots.values_list("batch_id", "effective").annotate(total=Count("pk")).union(
         told.values_list("batch_id", "status").annotate(total=-Sum("n")), all=True
     )  # fmt: skip
+
+
+def _texts_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
+    """(batch, kind, currency, price, n), likewise."""
+    sent = Message.objects.filter(batch_id__gt=after, batch_id__lte=last).order_by()
+    out, none = sent.filter(WENT_OUT), {"a": Value(""), "b": Value(Decimal(0), output_field=_PRICE)}
+    named = ("batch_id", "kind", "a", "b", "total")
+    by_kind = {
+        _KIND.FIRST: out.filter(root=None),
+        _KIND.AGAIN: out.filter(root__isnull=False),
+        _KIND.DOUBTFUL: sent.filter(status=Status.OUTCOME_UNKNOWN.value),
+    }
+    counted: list[QuerySet[Any, Any]] = [
+        rows.values("batch_id").annotate(kind=Value(kind.value), **none, total=Count("pk")).values_list(*named)
+        for kind, rows in by_kind.items()
+    ]
+    same = Retry.objects.filter(SAME_AGAIN, root__batch__gt=after, root__batch__lte=last).order_by()
+    counted.append(
+        same.values("root__batch").annotate(kind=Value(_KIND.AGAIN.value), **none, total=Count("pk"))
+        .values_list("root__batch", *named[1:])
+    )  # fmt: skip
+    priced = sent.filter(cost__isnull=False).annotate(kind=Value(_KIND.PRICED.value))
+    counted.append(
+        priced.values("batch_id", "kind", "currency", "cost").annotate(total=Count("pk"))
+        .values_list("batch_id", "kind", "currency", "cost", "total")
+    )  # fmt: skip
+    told = BatchText.objects.filter(batch_id__gt=after, batch_id__lte=last).order_by()
+    return told.values_list(*TEXT_KEY).annotate(total=-Sum("n")).union(*counted, all=True)
 
 
 def _in_hour(hour: datetime) -> QuerySet[Any, tuple[Any, ...]]:

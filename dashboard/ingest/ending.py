@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F
 
 from dashboard.domain.outcomes import FIRST_LOOK
+from dashboard.ingest.counts import tried_again_by_provider
 from dashboard.ingest.items import NOT_SENT, Item, ours
 from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, register
@@ -37,6 +38,8 @@ def end(
         if not still.update(state=state, **changes):
             return False
         retry.refresh_from_db()
+        if state == Retry.State.ACCEPTED and retry.via == Retry.Via.PROVIDER and retry.message_id == retry.original_id:
+            tried_again_by_provider(retry.root.batch_id)
         Audit.objects.create(
             actor=by, actor_name=by.get_username() if by else BY_WORKER, ip=ip, action="retry ended",
             subject=f"message {retry.root_id}", reason=reason[:500], details=_outcome(retry),

@@ -6,7 +6,7 @@ import of a million rows go the same way.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from dashboard.domain import phone
 from dashboard.ingest import rows
-from dashboard.ingest.counts import Counted, insert_messages, move
+from dashboard.ingest.counts import Counted, counted, insert_messages, move
 from dashboard.ingest.events import OURS, absolute, event_key
 from dashboard.ingest.items import REGISTERED, Item, ours
 from dashboard.ingest.known import with_ids
@@ -33,6 +33,7 @@ from providers.base import Report, Status
 
 # What a second registration may fill in, and what it may contradict without being refused.
 FILLED = ("reference", "provider_batch_id", "text", "sender", "route", "valid_until", "cost", "currency", "parts")
+COUNTED = {"batch_id", "cost", "currency"}  # of what is filled in: what sums are made of
 
 
 @dataclass(slots=True, kw_only=True)
@@ -300,16 +301,20 @@ def _again(account: Account, send: Send, kept: _Kept, recipient_id: str, batches
 
 
 def _fill(kepts: Iterable[_Kept]) -> None:
-    """Store what known messages were filled with, and count those that came into a batch."""
+    """Store what known messages were filled with; the sums follow those that came into a batch or got a price."""
     by_fields: dict[tuple[str, ...], dict[int, _Kept]] = defaultdict(dict)
     for kept in kepts:
         by_fields[kept.filled][kept.pk] = kept
     for names, filled in by_fields.items():
         columns = {name: [getattr(kept, name) for kept in filled.values()] for name in names}
+        before = _counted(filled) if COUNTED & set(names) else None
         rows.update(Message, list(filled), **columns)
-        if "batch_id" in names:
-            roots = Message.objects.filter(pk__in=filled, root=None)
-            move(Counted(), Counted(batches=Counter(roots.values_list("batch_id", "effective"))))
+        if before is not None:
+            move(before, _counted(filled))
+
+
+def _counted(pks: Iterable[int]) -> Counted:
+    return counted(Message.objects.filter(pk__in=pks))
 
 
 def _store(account: Account, fresh: Sequence[tuple[_Key, Send, _Kept]], source: Source, now: datetime) -> None:

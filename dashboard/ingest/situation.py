@@ -356,7 +356,7 @@ def usual_price(account: Account, country: str, parts: int) -> Price | None:
 
 def _usual_prices(account: int) -> dict[str, Price]:
     """What one part usually costs through this account, by country."""
-    newest = Message.objects.filter(account=account, effective=Status.DELIVERED.value).order_by("-pk")
+    newest = Message.objects.filter(account=account, effective=Status.DELIVERED.value).order_by("-sent_at", "-pk")
     paid: dict[str, list[tuple[Decimal, str, int]]] = defaultdict(list)
     for cost, currency, parts, country in newest.values_list("cost", "currency", "parts", "country")[:MOST_PRICES]:
         if cost and country:

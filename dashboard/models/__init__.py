@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.models.accounts import Account
 from dashboard.models.audit import Audit
-from dashboard.models.counts import BatchCount, HourCount
+from dashboard.models.counts import BatchCount, BatchText, HourCount
 from dashboard.models.evidence import Evidence, Maintenance
 from dashboard.models.messages import Batch, Event, Message, Orphan, Recipient
 from dashboard.models.people import ApiToken, User
@@ -16,6 +16,7 @@ __all__ = [
     "Audit",
     "Batch",
     "BatchCount",
+    "BatchText",
     "Bulk",
     "BulkItem",
     "Event",

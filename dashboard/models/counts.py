@@ -5,6 +5,8 @@ Nobody updates a shared row, so nobody waits for it; a sum is read with SUM(n) o
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.db import models
 
 from dashboard.models.messages import STATUSES, Batch
@@ -13,7 +15,7 @@ from dashboard.models.messages import STATUSES, Batch
 class BatchCount(models.Model):
     """How many messages of a batch count as this status: its roots, their retries considered (`Message.effective`)."""
 
-    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="counts")
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="counts", db_index=False)
     status = models.CharField(max_length=20, choices=STATUSES)
     n = models.IntegerField()
 
@@ -24,10 +26,32 @@ class BatchCount(models.Model):
         return f"{self.n:+d} {self.status} of batch {self.batch_id}"
 
 
+class BatchText(models.Model):
+    """How many texts of a batch went out for the first time and again, how many are in doubt, and at which prices."""
+
+    class Kind(models.TextChoices):
+        FIRST = "first"  # handed to a provider: each root's own text
+        AGAIN = "again"  # and what was sent again for it, be it by the provider itself under the same id
+        DOUBTFUL = "doubtful"  # of these: nobody can tell whether they went out
+        PRICED = "priced"  # messages with this price
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="texts", db_index=False)
+    kind = models.CharField(max_length=10, choices=Kind)
+    currency = models.CharField(max_length=8, blank=True)
+    price = models.DecimalField(max_digits=20, decimal_places=8, default=Decimal(0))
+    n = models.IntegerField()
+
+    class Meta:
+        indexes = (models.Index(fields=["batch", "kind", "currency", "price", "n"], name="batch_text"),)
+
+    def __str__(self) -> str:
+        return f"{self.n:+d} {self.kind} of batch {self.batch_id}"
+
+
 class HourCount(models.Model):
     """How many texts that an account sent in an hour have this status: every send, by its own status."""
 
-    account = models.ForeignKey("Account", on_delete=models.CASCADE)
+    account = models.ForeignKey("Account", on_delete=models.CASCADE, db_index=False)
     hour = models.DateTimeField()  # the beginning of the hour of `sent_at`, UTC
     country = models.CharField(max_length=3, blank=True)  # as Message.country
     status = models.CharField(max_length=20, choices=STATUSES)

@@ -11,7 +11,7 @@ class Evidence(models.Model):
     A body whose `removed_at` is set was taken away by retention or erasure; the hashes and dates stay.
     """
 
-    account = models.ForeignKey("Account", on_delete=models.PROTECT)
+    account = models.ForeignKey("Account", on_delete=models.PROTECT, db_index=False)
     message = models.ForeignKey("Message", null=True, on_delete=models.PROTECT, related_name="evidence")
     # How it is read: a provider's call ("status", "bulk", ...), "webhook" or "send".
     call = models.CharField(max_length=30)

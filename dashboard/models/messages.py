@@ -48,7 +48,7 @@ class Recipient(models.Model):
 class Batch(models.Model):
     """Messages that belong together: an order, task, batch or message list of the provider, or a name of ours."""
 
-    account = models.ForeignKey("Account", on_delete=models.PROTECT)
+    account = models.ForeignKey("Account", on_delete=models.PROTECT, db_index=False)
     name = models.CharField(max_length=MAX_ID_LENGTH)
     provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
     created_at = models.DateTimeField()
@@ -75,7 +75,7 @@ class Batch(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=["-created_at", "-id"], name="batch_newest"),
+            models.Index(fields=["account", "-id"], name="batch_of_account"),
             # The worker's question: whose counters or listing are due?
             models.Index(fields=["next_report_at"], name="batch_report", condition=Q(next_report_at__isnull=False)),
             models.Index(fields=["next_listing_at"], name="batch_listing", condition=Q(next_listing_at__isnull=False)),
@@ -88,18 +88,22 @@ class Batch(models.Model):
 class Message(models.Model):
     """One text to one number through one account. `status` and its neighbours are a cached reading of its events."""
 
-    account = models.ForeignKey("Account", on_delete=models.PROTECT)
+    account = models.ForeignKey("Account", on_delete=models.PROTECT, db_index=False)  # has better ones below
     # As first received. Null until a listing, a reply or a report tells it.
     provider_message_id = models.CharField(max_length=MAX_ID_LENGTH, null=True, blank=True)  # noqa: DJ001
     match_id = models.CharField(max_length=MAX_ID_LENGTH, null=True, blank=True)  # noqa: DJ001 - normalised
     # Stands in for the id of an item that was answered without one.
     item_key = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
-    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="messages")
+    recipient = models.ForeignKey(Recipient, on_delete=models.PROTECT, related_name="messages", db_index=False)
     country = models.CharField(max_length=3, blank=True)  # of the number, ISO 3166 ("001": of no country); "" unknown
     reference = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
-    batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
+    batch = models.ForeignKey(
+        Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="messages", db_index=False
+    )
     provider_batch_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
-    root = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="again")
+    root = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="again", db_index=False
+    )
     # We made the request ourselves, and gave the provider our reference with it.
     sent_by_us = models.BooleanField(default=False)
     text = models.TextField(null=True, blank=True)  # noqa: DJ001 - null: never given, or past retention
@@ -154,15 +158,24 @@ class Message(models.Model):
                 fields=["account", "next_check_at"], name="message_due", condition=Q(next_check_at__isnull=False)
             ),
             models.Index(fields=["account", "wanted_at"], name="message_wanted", condition=Q(wanted_at__isnull=False)),
-            # A batch's five sums, and its messages by status, newest first.
-            models.Index(fields=["batch", "effective", "-id"], name="message_in_batch", condition=Q(root=None)),
-            # The list's filters, newest first.
-            models.Index(fields=["effective", "-id"], name="message_by_status"),
-            models.Index(fields=["status", "-id"], name="message_sent_again", condition=~Q(status=F("effective"))),
-            models.Index(fields=["account", "effective", "-id"], name="message_by_account"),
+            # The list's filters, newest first: by when it was sent, so that a span of time is a piece of each.
             models.Index(fields=["sent_at", "id"], name="message_by_time"),
+            models.Index(fields=["effective", "sent_at", "id"], name="message_by_status"),
+            models.Index(fields=["account", "effective", "sent_at", "id"], name="message_by_account"),
+            models.Index(fields=["account", "country", "sent_at", "id"], name="message_by_country"),
+            models.Index(
+                fields=["status", "sent_at", "id"], name="message_sent_again", condition=~Q(status=F("effective"))
+            ),
+            models.Index(fields=["batch", "sent_at", "id"], name="message_of_batch", condition=Q(batch__isnull=False)),
+            models.Index(
+                fields=["batch", "effective", "sent_at", "id"],
+                name="message_in_batch",
+                condition=Q(root=None, batch__isnull=False),
+            ),
+            # What was sent again for a message: few have a root.
+            models.Index(fields=["root"], name="message_of_root", condition=Q(root__isnull=False)),
             models.Index(fields=["recipient", "-id"], name="message_of_recipient"),
-            models.Index(fields=["reference"], name="message_reference", condition=~Q(reference="")),
+            models.Index(fields=["reference", "sent_at", "id"], name="message_reference", condition=~Q(reference="")),
             models.Index(fields=["match_id"], name="message_any_id", condition=Q(match_id__isnull=False)),
             # Items without an id wait here for a listing.
             models.Index(fields=["account", "provider_batch_id"], name="message_to_list", condition=Q(match_id=None)),
@@ -216,7 +229,9 @@ class Source(models.IntegerChoices):
 class Event(models.Model):
     """One fact. Received again, only `count` and `sources` grow. `status` null is a note: shown, never folded."""
 
-    message = models.ForeignKey(Message, on_delete=models.PROTECT, related_name="events")
+    message = models.ForeignKey(
+        Message, on_delete=models.PROTECT, related_name="events", db_index=False
+    )  # `event_once`
     key = models.CharField(max_length=64)  # SHA-256, see dashboard.ingest.events
     status = models.CharField(max_length=20, null=True, choices=STATUSES)  # noqa: DJ001
     word = models.CharField(max_length=100, blank=True)  # the provider's own, as first received
@@ -232,7 +247,7 @@ class Event(models.Model):
     received_at = models.DateTimeField()  # our clock, the first time
     sources = models.PositiveSmallIntegerField()
     count = models.PositiveIntegerField(default=1)
-    evidence = models.ForeignKey("Evidence", null=True, on_delete=models.PROTECT, related_name="events")
+    evidence = models.ForeignKey("Evidence", null=True, on_delete=models.PROTECT, related_name="events", db_index=False)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["message", "key"], name="event_once"),)

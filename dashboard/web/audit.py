@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_GET
 
-from dashboard.keyset import BadCursor, chunks, window
+from dashboard.keyset import BadCursor, Branched, chunks, window
 from dashboard.models import Audit, Batch, Bulk, Message, Retry
 from dashboard.web.access import roles
 from dashboard.web.audit_words import CHOICES, KINDS, WORDS, page_of
@@ -87,7 +87,7 @@ class AuditFilter(Form):
     def apply(self) -> QuerySet[Audit]:
         if not self.is_valid():
             return Audit.objects.none()
-        given, found = self.cleaned_data, Audit.objects.all()
+        given, found = self.cleaned_data, Branched.by("at", Audit)
         if given["subject"]:
             found = found.filter(subject__in=subjects_of(given["subject"]))
         if given["actor"]:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _, gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
 from dashboard.domain.lifecycle import PENDING
-from dashboard.keyset import BadCursor, Window, from_row, to_newer, window
+from dashboard.keyset import BadCursor, Window, from_row, has_newer, window
 from dashboard.models import Batch, Message
 from dashboard.queries import NO_COUNTRY, BadFilter, batches_called, filter_messages
 from dashboard.web.access import roles
@@ -37,7 +37,7 @@ PAGE = 50
 LIVE = "live"  # in the address that a page asks by itself
 # Whatever somebody may call it: a number in a URL stays in histories and logs.
 PHONE_PARAMETERS = ("phone", "to", "number", "msisdn", "recipient")
-COUNTRY_WORDS = {NO_COUNTRY: gettext_lazy("not known"), "001": gettext_lazy("none: a number of the world")}
+COUNTRY_WORDS = {NO_COUNTRY: gettext_lazy("not known"), "001": gettext_lazy("no country’s")}
 _DAYS = [MinValueValidator(datetime(2000, 1, 1).date()), MaxValueValidator(datetime(2100, 1, 1).date())]
 
 
@@ -211,7 +211,7 @@ class _Shown:
         self.rows, self.older = page.items, page.older
         self.newer = None if self.top else page.newer
         first = self.rows[0].pk if self.rows else None
-        self.has_newer = LIVE in query and found is not None and first is not None and _begins_after(found, first)
+        self.has_newer = LIVE in query and found is not None and first is not None and has_newer(found, first)
         # A whole list can always grow; an older page of it only changes while something in it is on its way.
         self.moving = found is not None and (self.top or any(Status(row.status) in PENDING for row in self.rows))
         stays = at(query, from_row(first)) if first is not None else without(query)
@@ -226,9 +226,3 @@ class _Shown:
             for m in self.rows
         ]  # fmt: skip
         return sha256(repr((looks, self.older, self.has_newer)).encode()).hexdigest()[:16]
-
-
-def _begins_after(found: QuerySet[Message], first: int) -> bool:
-    """Whether the list now has rows before this one."""
-    rows = window(found, to_newer(first), 1).items
-    return bool(rows) and rows[0].pk != first

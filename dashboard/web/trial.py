@@ -26,6 +26,7 @@ from dashboard.web.access import roles
 from dashboard.web.forms import Form
 from dashboard.web.parts import user_of
 from dashboard.web.trail import note
+from providers.base import Status
 
 HARMLESS = gettext_lazy("This is a test of our text messages. You need not do anything.")
 VALID_FOR = 10 * 60  # seconds
@@ -124,8 +125,9 @@ def _page(request: HttpRequest, account: Account, form: TrialForm, *, status: in
 
 
 def _usual_sender(account: Account) -> str:
-    """The sender of the account's newest texts, where they have one."""
-    lately = Message.objects.filter(account=account).order_by("-pk").values_list("sender", flat=True)[:LATELY]
+    """The sender of the account's newest texts that arrived, where they have one."""
+    arrived = Message.objects.filter(account=account, effective=Status.DELIVERED.value)
+    lately = arrived.order_by("-sent_at", "-pk").values_list("sender", flat=True)[:LATELY]
     return next((sender for sender in lately if sender), "")
 
 
