@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import imports, intake
+from bench import imports, intake, poll
 from bench.harness import Options, slow_disk, work_folder
 from scripts import install, processes
 from scripts.common import SetupError, say
@@ -14,6 +14,7 @@ from scripts.serve import WEB_THREADS
 
 QUESTIONS: dict[str, Callable[[Options], None]] = {
     "intake": intake.measure,
+    "poll": poll.measure,
     "import": imports.measure,
 }
 
