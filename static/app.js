@@ -22,7 +22,7 @@
 
   // ---- telling what went wrong
 
-  function toast(text) {
+  function toast(text, again) {
     const box = document.getElementById("toasts");
     if (!box) return;
     while (box.children.length > 2) box.firstChild.remove();
@@ -34,12 +34,25 @@
     close.type = "button";
     close.textContent = "Close";
     close.addEventListener("click", () => note.remove());
-    note.append(words, close);
+    note.append(words);
+    if (again) {
+      const retry = document.createElement("button");
+      retry.type = "button";
+      retry.textContent = "Try again";
+      retry.addEventListener("click", () => { note.remove(); again(); });
+      note.append(retry);
+    }
+    note.append(close);
     box.append(note);
   }
 
   const LIVE = "[hx-trigger*='every ']";
   const isLive = (detail) => Boolean(detail.elt && detail.elt.matches && detail.elt.matches(LIVE));
+  // Reading may be tried again with one click; what was changed, perhaps, may not.
+  function again(detail) {
+    const config = detail.requestConfig || {}, path = (detail.pathInfo || {}).requestPath;
+    return config.verb === "get" && path ? () => window.htmx.ajax("GET", path, { source: detail.elt, target: detail.target }) : null;
+  }
   let missed = 0; // refreshes in a row that did not come through
 
   document.addEventListener("htmx:responseError", (event) => {
@@ -48,12 +61,12 @@
     const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
     const said = plain && xhr.responseText.length < 400 ? xhr.responseText : "The server answered with an error (" + xhr.status + ").";
     if (isLive(event.detail)) { if (++missed === 3) toast("This page could not be refreshed: " + said); return; }
-    toast(said);
+    toast(said, again(event.detail));
   });
   document.addEventListener("htmx:sendError", (event) => {
     if (isLive(event.detail)) { if (++missed === 3) toast("The server cannot be reached; what you see may be out of date."); return; }
     const reading = (event.detail.requestConfig || {}).verb === "get";
-    toast("The server cannot be reached. " + (reading ? "Nothing was changed." : "We cannot tell whether your change arrived: reload the page to see."));
+    toast("The server cannot be reached. " + (reading ? "Nothing was changed." : "We cannot tell whether your change arrived: reload the page to see."), again(event.detail));
   });
   document.addEventListener("htmx:afterOnLoad", (event) => { if (isLive(event.detail)) missed = 0; });
 

@@ -21,6 +21,7 @@ from dashboard.models import Account, Bulk, Event, Evidence, Message, Orphan
 from dashboard.queries import filter_messages
 from dashboard.web.access import roles
 from dashboard.web.evidence import reading
+from dashboard.web.forgotten import last_run
 from dashboard.web.health import Health, health
 from dashboard.web.parts import page_or_partial
 from dashboard.web.trail import note
@@ -48,6 +49,7 @@ def attention(request: HttpRequest) -> HttpResponse:
     context = {
         "most": MOST,
         "first": f":{MOST}",
+        "forgotten": last_run(),
         "troubled": troubled_accounts(),
         "words": unknown_words(),
         "orphans": list(waiting_orphans().select_related("account").order_by("-pk")[: MOST + 1]),

@@ -46,7 +46,8 @@ def broken(request: HttpRequest) -> HttpResponse:
     if _short(request):
         return _answer(request, status, code, sentence, "")
     try:
-        page = render_to_string("500.html", {"sentence": sentence, "busy": busy, "theme": "auto"})
+        again = request.get_full_path() if request.method == "GET" else ""
+        page = render_to_string("500.html", {"sentence": sentence, "busy": busy, "again": again, "theme": "auto"})
         return HttpResponse(page, status=status)
     except Exception:
         log.exception("The page for errors cannot be shown")

@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from dashboard.domain import phone
-from dashboard.models import Account, Audit, Batch, Message, Recipient
+from dashboard.models import Account, Batch, Message, Recipient
 from dashboard.queries import filter_messages
 from dashboard.vault import phone_hmac
+from dashboard.web.forgotten import last_run
 
 MOST = 20  # of each kind; more means: type more
 GREATEST_ID = 2**63 - 1
@@ -57,8 +58,8 @@ class Reach:
 def reach() -> Reach:
     """Two index look-ups."""
     oldest = Message.objects.order_by("sent_at", "id").values_list("sent_at", flat=True).first()
-    pruned = Audit.objects.filter(subject="retention", action="pruned").order_by("-id").first()
-    return Reach(oldest, pruned.at, int(pruned.details.get("numbers_days", 0))) if pruned else Reach(oldest)
+    forgot = last_run()
+    return Reach(oldest, forgot.at, forgot.numbers_days) if forgot else Reach(oldest)
 
 
 def look_up(text: str) -> Found:

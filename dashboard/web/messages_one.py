@@ -29,6 +29,7 @@ from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.advice import shown
 from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
+from dashboard.web.forgotten import run_that_removed
 from dashboard.web.judged import card
 from dashboard.web.parts import STOP_POLLING, hide_digits, page_or_partial, sees_all, user_of
 from dashboard.web.telling import NEWEST, STORY_COOKIE, lines, to_come
@@ -129,6 +130,7 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "final": Status(message.status) in FINALS,
         "text": message.text if full or message.text is None else hide_digits(message.text),
         "text_hidden": not full,
+        "text_removed": run_that_removed(message.sent_at) if message.text is None else None,
         "extra": _extra(message, full),
         "due": message.next_check_at is not None and message.next_check_at <= now,
         "check": asking(message, now),

@@ -25,6 +25,7 @@ from dashboard.verdicts import record_of
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.audit import audit_url
 from dashboard.web.find import remember
+from dashboard.web.forgotten import last_run
 from dashboard.web.forms import Form
 from dashboard.web.judged import card
 from dashboard.web.parts import hide_digits, page_or_partial, sees_all, user_of
@@ -81,6 +82,7 @@ def _page(request: HttpRequest, found: Recipient, form: ReasonForm) -> HttpRespo
     judged = reach(record)
     context = {
         "recipient": found,
+        "forgotten": None if found.digits or not found.hmac else last_run(),
         "country": phone.country(found.digits) if found.digits else "",
         "window": shown,
         "rows": _rows(shown.items, full=sees_all(user)),

@@ -194,13 +194,17 @@ def test_a_session_that_ended_leads_to_the_sign_in_and_not_into_the_page(
     page.close()
 
 
-def test_a_failed_request_is_told(browser: Browser, live_server: Any, message: Message) -> None:
+def test_a_failed_request_is_told_and_tried_again(browser: Browser, live_server: Any, message: Message) -> None:
     page = browser.new_page()
     sign_in(page, live_server.url, "ops")
     page.goto(f"{live_server.url}/messages/{message.pk}/")
     page.context.set_offline(True)
     page.click("details.evidence-links summary")
     page.wait_for_selector("text=The server cannot be reached. Nothing was changed.")
+    page.context.set_offline(False)
+    page.click("#toasts >> text=Try again")
+    page.wait_for_selector("details.evidence-links pre")
+    assert page.locator("#toasts > *").count() == 0
     page.close()
 
 
