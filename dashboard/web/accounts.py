@@ -43,11 +43,11 @@ class Row:
 @require_GET
 def accounts(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    rows = [_row(account, now) for account in _with_lag(now)]
+    rows = [_row(account, now) for account in with_lag(now)]
     return render(request, "accounts.html", {"rows": rows, "now": now})
 
 
-def _with_lag(now: datetime) -> QuerySet[Account]:
+def with_lag(now: datetime) -> QuerySet[Account]:
     """The accounts, each with the time since when its oldest check has been due."""
     due = Message.objects.filter(account=OuterRef("pk"), next_check_at__lte=now).order_by("next_check_at")
     return Account.objects.annotate(oldest_due=Subquery(due.values("next_check_at")[:1]))
@@ -66,7 +66,7 @@ def _row(account: Account, now: datetime) -> Row:
 def account(request: HttpRequest, slug: str) -> HttpResponse:
     """The page of one account; asked by htmx, only the part about the connection test."""
     now = timezone.now()
-    found = get_object_or_404(_with_lag(now), slug=slug)
+    found = get_object_or_404(with_lag(now), slug=slug)
     testing = found.test_wanted_at is not None and found.tested_at is None
     context = {
         "row": _row(found, now),

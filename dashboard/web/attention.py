@@ -110,10 +110,10 @@ def troubled_accounts() -> list[Trouble]:
     """Accounts that do not work, with the provider's last complaint."""
     now = timezone.now()
     found = [(account, health(account, now, None)) for account in Account.objects.filter(enabled=True)]
-    return [Trouble(account, _complaint(account, how)) for account, how in found if how.level == "bad"]
+    return [Trouble(account, complaint(account, how)) for account, how in found if how.level == "bad"]
 
 
-def _complaint(account: Account, how: Health) -> str:
+def complaint(account: Account, how: Health) -> str:
     told_already = account.last_error.rstrip(". ") in how.sentence
     return how.sentence if told_already else f"{how.sentence} {account.last_error}"
 
@@ -128,6 +128,12 @@ def unknown_words() -> list[UnknownWord]:
         )
         word.count += event.count
     return sorted(found.values(), key=lambda word: -word.count)
+
+
+def words_unknown() -> int:
+    """How many different words those are."""
+    newest = unmapped().order_by("-pk").values_list("message__account", "word")[:MOST_WORDS]
+    return len({(account, word.lower()) for account, word in newest})
 
 
 # ------------------------------------------------------------------------------ reports without a message

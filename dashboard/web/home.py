@@ -1,91 +1,148 @@
-"""The overview: what is wrong now, in a few figures that lead to the messages they count."""
+"""The overview: is anything wrong now? Support finds a message here; operations and admins see every account."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
-from django.utils.translation import gettext as _
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from dashboard.domain.lifecycle import FINALS
-from dashboard.models import Message
-from dashboard.web import attention
+from dashboard.domain.overview import Sums
+from dashboard.models import Account, HourCount, Message
+from dashboard.overview import (
+    HOUR,
+    Looked,
+    Overdue,
+    Period,
+    hour_of,
+    look,
+    sample_of,
+    sums_by_country,
+    sums_by_hour,
+    sums_over_time,
+)
+from dashboard.web import home_shown as shown
 from dashboard.web.access import EVERYBODY, roles
-from dashboard.web.parts import at_most, user_of
+from dashboard.web.accounts import with_lag
+from dashboard.web.findings import findings, waiting
+from dashboard.web.health import Health, health
+from dashboard.web.parts import page_or_partial, user_of
+from dashboard.web.tags import zone_label
 
 NEWEST = 10
-MOST_COUNTED = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number, what it counts, and where to see exactly that."""
-
-    count: str
-    label: str
-    url: str
-    icon: str
-    kind: str  # of its colour, while it is not 0
-
-    @property
-    def fine(self) -> bool:
-        return self.count == "0"
+SPANS = {"24h": (24, 1), "7d": (28, 6)}  # how many steps of how many hours
 
 
 @roles(*EVERYBODY)
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    user = user_of(request)
-    watches = bool(user.roles & {"ops", "admin"})
-    newest = Message.objects.select_related("account", "recipient").order_by("-pk")[:NEWEST]
+    """The page. Asked by htmx with `?v=`, 204 says that what it shows is still so."""
+    if not user_of(request).roles & {"ops", "admin"}:
+        newest = Message.objects.select_related("account", "recipient").order_by("-pk")[:NEWEST]
+        return render(request, "home.html", {"newest": list(newest)})
+    now = timezone.now()
+    context = _overview(now, request.GET.get("span", ""), request.GET.get("account", ""))
+    template = page_or_partial(request, "overview.html", "live")
+    if template.endswith("#live") and request.GET.get("v") == context["version"]:
+        return HttpResponse(status=204)
+    return render(request, template, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything the page stands on, about one account."""
+
+    account: Account
+    health: Health
+    last: shown.Hour  # the last full hour
+    so_far: shown.Hour  # this one
+
+
+def _overview(now: datetime, span: str, slug: str) -> dict[str, Any]:
+    accounts = list(with_lag(now))
+    span = span if span in SPANS else "24h"
+    only = next((account for account in accounts if account.slug == slug), None)
+    period = Period.until(now, *SPANS[span])
+    looked = look(accounts, period, now, only)
+    known, everything = _known(accounts, now)
+    late = Overdue(
+        count=sum(its.count for its in looked.overdue.values()),
+        more=any(its.more for its in looked.overdue.values()),
+    )
+    found = findings([(one.account, one.health, one.last, one.so_far) for one in known], looked, late, now)
+    over_time = sums_over_time(period, only)
     context: dict[str, Any] = {
-        "watches": watches,
-        "newest": list(newest),
-        "finals": {status.value for status in FINALS},
-        "troubled": attention.troubled_accounts() if watches else [],
+        "accounts": accounts,
+        "found": found,
+        "bad": sum(one.bad for one in found),
+        "waiting": waiting(),
+        "rows": _rows(known, everything, looked, late),
+        "hour": everything[0],
+        "zone_words": zone_label(timezone.localtime(now)),
+        "over_time": shown.over_time(period, over_time, looked.delays.over_time, only.slug if only else ""),
+        "countries": shown.countries(sums_by_country(period), accounts, period),
+        "sample": sample_of(period, only),
+        "span": span,
+        "only": only,
+        "traffic": any(sums.sent for sums in over_time) or HourCount.objects.exists(),
     }
-    if watches:
-        context["figures"] = _figures(len(context["troubled"]))
-    return render(request, "home.html", context)
+    pulse = [(account.last_webhook_at, account.last_success_at, account.last_error_at) for account in accounts]
+    seen = repr([context[name] for name in sorted(context) if name not in ("accounts", "only")]) + repr((pulse, slug))
+    return context | {"version": sha256(seen.encode()).hexdigest()[:16]}
 
 
-def _figures(troubled: int) -> list[Figure]:
-    here = reverse("attention")
-    return [
-        Figure(str(troubled), _("accounts in trouble"), f"{here}#accounts", "plug-connected", "bad"),
-        Figure(
-            at_most(attention.overdue_messages(), MOST_COUNTED), _("overdue: no word when there should be one"),
-            _list("overdue=on") or f"{here}#overdue", "clock", "late",
-        ),
-        Figure(
-            at_most(attention.contradicted(), MOST_COUNTED), _("contradicted by the provider"),
-            _list("conflict=on") or f"{here}#conflicts", "equal-not", "odd",
-        ),
-        Figure(
-            at_most(attention.delivered_twice(), MOST_COUNTED), _("delivered twice to the same person"),
-            _list("twice=on") or f"{here}#twice", "copy", "late",
-        ),
-        Figure(
-            at_most(attention.unmapped(), MOST_COUNTED), _("reports with unknown words"), f"{here}#words",
-            "help", "odd",
-        ),
-        Figure(
-            at_most(attention.waiting_orphans(), MOST_COUNTED), _("reports without a message"), f"{here}#orphans",
-            "question-mark", "odd",
-        ),
-        Figure(
-            at_most(attention.unreadable_reports(), MOST_COUNTED), _("reports that cannot be read"),
-            f"{here}#unreadable", "file-text", "late",
-        ),
-    ]  # fmt: skip
+def _known(accounts: Sequence[Account], now: datetime) -> tuple[list[Known], tuple[shown.Hour, shown.Hour]]:
+    """Each account's last full hour and this one, and those of all accounts together."""
+    this = hour_of(now)
+    last = this - HOUR
+    days = [last - day * 24 * HOUR for day in range(1, shown.DAYS + 1)]
+    sums = sums_by_hour([this, last, *days])
+
+    def hour(begin: datetime, of: Sequence[Account]) -> shown.Hour:
+        before = [_added([sums.get((day, account.pk), Sums()) for account in of]) for day in days]
+        one = of[0] if len(of) == 1 else None
+        return shown.Hour(
+            begin,
+            _added([sums.get((begin, account.pk), Sums()) for account in of]),
+            [its for its in before if its.sent],
+            account=one.slug if one else "",
+            name=one.name if one else "",
+        )
+
+    known = [
+        Known(
+            account,
+            health(account, now, account.oldest_due),  # type: ignore[attr-defined]
+            hour(last, [account]),
+            hour(this, [account]),
+        )
+        for account in accounts
+    ]
+    return known, (hour(last, accounts), hour(this, accounts))
 
 
-def _list(query: str) -> str:
-    try:
-        return f"{reverse('messages')}?{query}"
-    except NoReverseMatch:
-        return ""
+def _added(sums: Sequence[Sums]) -> Sums:
+    return sum(sums, Sums())
+
+
+def _rows(
+    known: Sequence[Known], everything: tuple[shown.Hour, shown.Hour], looked: Looked, late: Overdue
+) -> list[shown.Row]:
+    rows = [
+        shown.row(
+            one.last,
+            one.so_far,
+            looked.overdue.get(one.account.pk, Overdue()),
+            one.account,
+            one.health,
+            (looked.delays.last.get(one.account.pk), looked.delays.usual.get(one.account.pk)),
+        )
+        for one in known
+    ]
+    return [*rows, shown.row(*everything, late)] if len(rows) > 1 else rows
