@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from dashboard.vault import phone_key
 
 Problem = tuple[str, str]
+BROKERS = {"redis", "rediss", "redis+socket"}
 SWITCHES = {"on", "off", "true", "false", "yes", "no", "1", "0", "y", "n", "ok", "t", "f", ""}
 
 
@@ -110,8 +112,22 @@ def _switch(name: str) -> Iterator[Problem]:
 
 
 def _worker_engine() -> Iterator[Problem]:
-    if settings.WORKER_ENGINE != "embedded":
-        yield f"{settings.WORKER_ENGINE!r} is not an engine of this version.", "Use embedded."
+    if settings.WORKER_ENGINE not in {"embedded", "celery"}:
+        yield f"{settings.WORKER_ENGINE!r} is not an engine.", "Use embedded or celery."
+    if settings.WORKER_ENGINE != "celery":
+        return
+    missing = [name for name in ("celery", "redis") if importlib.util.find_spec(name) is None]
+    if missing:
+        fix = "Run `pip install --require-hashes -r requirements-celery.txt`, or use embedded."
+        yield f"celery needs packages that are not installed: {', '.join(missing)}.", fix
+
+
+def _broker_url() -> Iterator[Problem]:
+    if settings.WORKER_ENGINE != "celery":
+        return
+    parts = urlsplit(settings.BROKER_URL)
+    if parts.scheme not in BROKERS or not (parts.hostname or parts.path.strip("/")):
+        yield "WORKER_ENGINE=celery needs a Redis, and this names none.", "Use for example redis://127.0.0.1:6379/0."
 
 
 CHECKS: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
@@ -125,6 +141,7 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
     ("RETRY_COOL_DOWN", _retry_cool_down),
     ("BULK_APPROVAL_ABOVE", _bulk_approval_above),
     ("WORKER_ENGINE", _worker_engine),
+    ("BROKER_URL", _broker_url),
     ("LOG_LEVEL", _log_level),
     ("DEBUG", partial(_switch, "DEBUG")),
     ("ALLOW_PRIVATE_PROVIDER_URLS", partial(_switch, "ALLOW_PRIVATE_PROVIDER_URLS")),

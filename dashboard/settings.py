@@ -225,6 +225,10 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "aiohttp": {"level": "WARNING"},
         "axes": {"level": "ERROR"},
+        # Two lines for each of its jobs, twice a second.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
     },
 }

@@ -17,6 +17,7 @@ from scripts.common import PYTHON, ROOT, VENV, SetupError, say, var
 
 STAMP = VENV / "aftersend.json"
 RUNTIME = "requirements"
+CELERY = "requirements-celery"
 DEVELOPMENT = "requirements-dev"
 
 # What pip says -> what it means for the person reading. The first that matches is told.

@@ -32,7 +32,8 @@ def run() -> int:
     dotenv = ROOT / ".env"
     bind = Address.parse(keys.setting("BIND", DEFAULT_BIND, dotenv))
     bind.require_free("run")
-    install.ensure(install.RUNTIME)
+    uses_celery = keys.setting("WORKER_ENGINE", "embedded", dotenv) == "celery"
+    install.ensure(install.RUNTIME, *([install.CELERY] if uses_celery else []))
     if keys.ensure(dotenv):
         say("Wrote .env with fresh keys. Keep a copy of it somewhere safe.")
     settings = environment()

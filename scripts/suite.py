@@ -35,19 +35,19 @@ def test_all() -> int:
 
 
 def check() -> int:
-    install.ensure(install.RUNTIME, install.DEVELOPMENT)
+    install.ensure(install.RUNTIME, install.CELERY, install.DEVELOPMENT)
     failed = _failed_checks()
     say(f"Failed: {', '.join(failed)}" if failed else "All checks passed.")
     return 1 if failed else 0
 
 
 def _test(*, slow: bool) -> int:
-    install.ensure(install.RUNTIME, install.DEVELOPMENT)
-    binaries, chromium = _programs()
+    install.ensure(install.RUNTIME, install.CELERY, install.DEVELOPMENT)
+    binaries, chromium, redis = _programs()
     total = Tally(failed=len(_failed_checks()))
     folder = Path(tempfile.mkdtemp(prefix="aftersend-test-"))
     try:
-        shared = {"AFTERSEND_TEST_DIR": str(folder), "CHROMIUM": chromium}
+        shared = {"AFTERSEND_TEST_DIR": str(folder), "CHROMIUM": chromium, "REDIS_SERVER": redis}
         with postgres.private_cluster(binaries) as url:
             shared["TEST_POSTGRES_URL"] = url
             for database, counts in _both(folder, slow, shared).items():
@@ -58,21 +58,24 @@ def _test(*, slow: bool) -> int:
     return 1 if total.failed else 0
 
 
-def _programs() -> tuple[Path, str]:
-    """PostgreSQL's folder and Chromium, installed first where that is possible."""
+def _programs() -> tuple[Path, str, str]:
+    """PostgreSQL's folder, Chromium and Redis, installed first where that is possible."""
     missing = {}
     if not system.postgres_folder():
         missing["postgresql"] = "PostgreSQL (or set POSTGRES_BIN to its folder)"
     if not system.chromium():
         missing["chromium"] = "Chromium (or set CHROMIUM to a browser)"
+    if not system.redis():
+        missing["redis-server"] = "Redis (or set REDIS_SERVER to a server)"
     if missing:
         system.need(missing)
-    binaries, chromium = system.postgres_folder(), system.chromium()
-    if not binaries or not chromium:
+    binaries, chromium, redis = system.postgres_folder(), system.chromium(), system.redis()
+    if not binaries or not chromium or not redis:
         raise SetupError(
-            "PostgreSQL or Chromium was installed but not found: set POSTGRES_BIN and CHROMIUM to where they are."
+            "PostgreSQL, Chromium or Redis was installed but not found: set POSTGRES_BIN, CHROMIUM and REDIS_SERVER "
+            "to where they are."
         )
-    return binaries, chromium
+    return binaries, chromium, redis
 
 
 def _failed_checks() -> list[str]:

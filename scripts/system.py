@@ -34,6 +34,13 @@ def chromium() -> str | None:
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
+def redis() -> str | None:
+    named = os.environ.get("REDIS_SERVER")
+    if named:
+        return shutil.which(named)
+    return shutil.which("redis-server") or shutil.which("valkey-server")
+
+
 def need(packages: Mapping[str, str]) -> None:
     """Installs Debian packages as root. Anybody else is told their names: {package: what it is for}."""
     names = " ".join(packages)

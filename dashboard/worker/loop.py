@@ -16,13 +16,12 @@ from django.db import DatabaseError, InterfaceError, OperationalError, close_old
 from django.utils import timezone
 
 from dashboard import vault
-from dashboard.ingest.orphans import sweep
 from dashboard.models import Account, Batch
 from dashboard.models.accounts import UNSUPPORTED_FOR
-from dashboard.worker import batches, bulk, doubts, probing, results, sending, store
+from dashboard.worker import batches, doubts, probing, results, sending, store
 from dashboard.worker.asking import BREAKER, Answer, Due, Lane, ask_all
+from dashboard.worker.house import House
 from dashboard.worker.pace import Block, Pace, reserve
-from dashboard.worker.sums import Sums
 from providers.base import ProviderError
 from providers.http import Caller
 
@@ -37,14 +36,14 @@ AHEAD = 10.0  # seconds' worth of an account's pace that may be claimed ahead
 MOST_AHEAD = 1000
 MOST_IN_A_SET = 200
 GATHER = 0.02  # seconds that an answer waits for company: one commit for many
-SWEEP_EVERY = timedelta(seconds=60)
 
 
 class Worker:
     """Does what is due until `stop()`, or once. Any number of them may run: leases in the rows keep them apart."""
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", house: House | None = None) -> None:
         self._name = name or secrets.token_hex(8)  # in the leases
+        self._house = house or House()
         self._database = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
         self._lanes: dict[int, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,16 +51,17 @@ class Worker:
         self._answers: asyncio.Queue[tuple[Lane, list[Answer]]] = asyncio.Queue()
         self._stopping = asyncio.Event()
         self._room_again = asyncio.Event()  # or there is nothing to wait for
-        self._swept_at = datetime.min.replace(tzinfo=timezone.get_default_timezone())
-        self._sums = Sums()
 
     def stop(self) -> None:
         """Break off what is only asked, giving its leases back; a text that is being sent is waited for."""
         self._stopping.set()
         self._room_again.set()
 
-    async def run(self, *, once: bool = False) -> None:
-        """Work until stopped; with `once` until nothing is due. Never raises for a provider's trouble."""
+    async def run(self, *, once: bool = False, at_most: float | None = None) -> None:
+        """Work until stopped; with `once` until nothing is due; `at_most` so many seconds. Never raises for a
+        provider's trouble."""
+        if at_most is not None:
+            asyncio.get_running_loop().call_later(at_most, self.stop)
         async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS) as caller:
             writer = asyncio.create_task(self._write_answers())
             due_by = timezone.now() if once else None  # what becomes due meanwhile is for the next time
@@ -71,7 +71,7 @@ class Worker:
                     busy = await self._tick(caller, due_by)
                     if once and not (was_at_work or busy or self._is_at_work()):
                         break  # a whole look began with nothing under way, and found nothing
-                    await self._pause(0.02 if once else TICK)
+                    await self._pause(0.02 if once and at_most is None else TICK)
             finally:
                 for question in self._questions:
                     question.cancel()
@@ -121,7 +121,7 @@ class Worker:
         accounts = await self._sure(_accounts)
         if accounts is None:
             return False
-        await self._sure(self._housekeeping, now)
+        await self._sure(self._house.keep, now)
         busy = False
         for account in accounts:
             lane = self._lane(account)
@@ -133,16 +133,6 @@ class Worker:
             if account.enabled and not paused and not lane.is_quiet(now):
                 busy |= await self._serve(caller, lane, account, due_by)
         return busy
-
-    def _housekeeping(self, now: datetime) -> None:
-        sending.give_up(now)
-        doubts.settle(now)
-        bulk.run(now)
-        if now - self._swept_at >= SWEEP_EVERY:
-            self._swept_at = now
-            sweep(now)
-            doubts.follow_originals(now)
-        self._sums.keep(now)
 
     async def _serve(self, caller: Caller, lane: Lane, account: Account, due_by: datetime | None) -> bool:
         """Claim what the account has room for, and start it. True if there was anything."""

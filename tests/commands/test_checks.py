@@ -71,10 +71,24 @@ def test_a_database_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> No
     assert [problem.msg.split(":")[0] for problem in settings_are_right(None)] == ["DATABASE_URL"]
 
 
+@pytest.mark.parametrize("url", ["", "amqp://127.0.0.1", "redis://", "127.0.0.1:6379"])
+def test_celery_needs_its_packages_and_a_redis(settings: Any, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    settings.WORKER_ENGINE, settings.BROKER_URL = "celery", url
+    (problem,) = settings_are_right(None)
+    assert problem.msg.startswith("BROKER_URL: ")
+    assert problem.hint
+    settings.BROKER_URL = "redis://127.0.0.1:6379/0"
+    assert settings_are_right(None) == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (problem,) = settings_are_right(None)
+    assert problem.msg == "WORKER_ENGINE: celery needs packages that are not installed: celery, redis."
+    assert "requirements-celery.txt" in (problem.hint or "")
+
+
 def test_every_check_has_a_test() -> None:
     assert {name for name, _ in CHECKS} == {
         "SECRET_KEY", "PUBLIC_URL", "CREDENTIAL_KEYS", "PHONE_INDEX_KEY", "DATABASE_URL", "SITE_TIME_ZONE",
-        "DEFAULT_REGION", "RETRY_COOL_DOWN", "BULK_APPROVAL_ABOVE", "WORKER_ENGINE", "LOG_LEVEL", "DEBUG",
+        "DEFAULT_REGION", "RETRY_COOL_DOWN", "BULK_APPROVAL_ABOVE", "WORKER_ENGINE", "BROKER_URL", "LOG_LEVEL", "DEBUG",
         "ALLOW_PRIVATE_PROVIDER_URLS",
     }  # fmt: skip
 

@@ -100,7 +100,7 @@ def test_a_missing_lock_is_broken(checkout: Path) -> None:
         install.verify_lock(checkout, "requirements")
 
 
-@pytest.mark.parametrize("lock", [install.RUNTIME, install.DEVELOPMENT])
+@pytest.mark.parametrize("lock", [install.RUNTIME, install.CELERY, install.DEVELOPMENT])
 def test_our_own_locks_are_whole(lock: str) -> None:
     install.verify_lock(ROOT, lock)
 

@@ -34,11 +34,11 @@ def start_worker(*arguments: str) -> subprocess.Popen[str]:
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    """Python with these arguments, over the database of this test."""
+    """Python with these arguments, over the database of this test. It leads a group of its own."""
     environment = {**os.environ, "DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
     return subprocess.Popen(
         [sys.executable, *arguments],
-        env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 
 

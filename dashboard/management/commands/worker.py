@@ -7,8 +7,10 @@ import signal
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from dashboard.worker.loop import Worker
 from dashboard.worker.store import unfinished
@@ -27,7 +29,10 @@ class Command(BaseCommand):
         if options["all"]:
             now = timezone.now()
             unfinished().exclude(next_check_at__lte=now).update(next_check_at=now)
-        asyncio.run(_run(once=options["once"]))
+        if settings.WORKER_ENGINE == "celery" and not options["once"]:
+            import_string("dashboard.worker.celery.serve")()  # by name: Celery need not be installed
+        else:
+            asyncio.run(_run(once=options["once"]))
 
 
 async def _run(*, once: bool) -> None:

@@ -1,0 +1,26 @@
+"""The one job of the engine `celery`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from django.utils import timezone
+
+from dashboard.worker.celery import TURN, app
+from dashboard.worker.house import House
+from dashboard.worker.loop import Worker
+from dashboard.worker.store import take_back
+
+HOUSE = House()  # of this process, which has one job after another
+
+
+def turn(job: Any) -> None:
+    """Do what is due, for a few seconds. A job that comes again first frees what it had claimed when it was killed."""
+    name = job.request.id.replace("-", "")[:16]
+    if job.request.delivery_info.get("redelivered"):
+        take_back(name, timezone.now())
+    asyncio.run(Worker(name, HOUSE).run(once=True, at_most=TURN))
+
+
+app.task(name="turn", bind=True)(turn)
