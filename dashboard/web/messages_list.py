@@ -34,6 +34,7 @@ from dashboard.web.spans import BadSpan, span_of
 from providers.base import MAX_ID_LENGTH, Status
 
 PAGE = 50
+FOLDED = ("ended", "since", "until", "batch", "reference", "provider_message_id", "overdue", "conflict", "twice")
 LIVE = "live"  # in the address that a page asks by itself
 # Whatever somebody may call it: a number in a URL stays in histories and logs.
 PHONE_PARAMETERS = ("phone", "to", "number", "msisdn", "recipient")
@@ -133,6 +134,11 @@ class MessageFilter(Form):
         except BadFilter as error:
             self.add_error(error.field if error.field in self.fields else None, str(error))
             return None
+
+    @property
+    def more(self) -> bool:
+        """Whether any of those is in use, or wrong, that are folded away."""
+        return any(self.data.get(name) or name in self.errors for name in FOLDED)
 
     @property
     def labels(self) -> dict[str, Any]:

@@ -137,6 +137,14 @@ def test_the_filters_in_use_can_be_dropped_one_by_one(bsg: Account, ops: Client)
     assert 'href="?status=queued"' in page
 
 
+@pytest.mark.parametrize(
+    ("query", "is_open"), [("", False), ("status=queued", False), ("overdue=on", True), ("since=x", True)]
+)
+def test_filters_that_are_folded_away_are_shown_while_in_use_or_wrong(ops: Client, query: str, is_open: bool) -> None:
+    page = ops.get(f"/messages/?{query}").content.decode()
+    assert ('class="filters-more" open' in page) is is_open
+
+
 def test_nothing_yet_and_nothing_matches_are_told_apart(bsg: Account, ops: Client) -> None:
     assert b"No messages yet" in ops.get("/messages/").content
     sends(bsg, 1)
