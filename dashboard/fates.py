@@ -62,23 +62,25 @@ def asked_for(bulk: Bulk) -> list[Fate]:
     return [Fate(fate) for fate in items.values_list("fate", flat=True)[:500]]
 
 
-def quoted(bulk: Bulk) -> dict[str, Decimal]:
-    """What was quoted for everything that was asked for and may have gone out, by currency."""
+def quoted(bulk: Bulk) -> dict[tuple[str, str], Decimal]:
+    """What was quoted for everything that was asked for and may have gone out, by currency; by account (its slug) too
+    where no currency is told, since two accounts' may differ."""
     left = Retry.objects.filter(bulk=bulk).exclude(state__in=(_STATE.CANCELLED, _STATE.NOT_SENT, _STATE.REFUSED))
-    prices = left.order_by().values_list("quoted_currency", "quoted_cost").annotate(n=Count("pk"))
+    prices = left.order_by().values_list("quoted_currency", "account__slug", "quoted_cost").annotate(n=Count("pk"))
     return _summed(prices)
 
 
-def paid(bulk: Bulk) -> dict[str, Decimal]:
-    """What providers said the new texts cost, by currency. A message tried again under its own id is no new one."""
+def paid(bulk: Bulk) -> dict[tuple[str, str], Decimal]:
+    """What providers said the new texts cost, summed like `quoted`. What was tried under its own id is no new one."""
     made = Message.objects.filter(made_by__bulk=bulk).exclude(made_by__original=F("pk"))
-    return _summed(made.order_by().values_list("currency", "cost").annotate(n=Count("pk")))
+    return _summed(made.order_by().values_list("currency", "account__slug", "cost").annotate(n=Count("pk")))
 
 
-def _summed(prices: Iterable[tuple[str, Decimal | None, int]]) -> dict[str, Decimal]:
+def _summed(prices: Iterable[tuple[str, str, Decimal | None, int]]) -> dict[tuple[str, str], Decimal]:
     """Prices are multiplied by how often they occur, so that the sum is exact on both databases."""
-    sums: dict[str, Decimal] = {}
-    for currency, price, n in prices:
+    sums: dict[tuple[str, str], Decimal] = {}
+    for currency, account, price, n in prices:
         if price is not None:
-            sums[currency] = sums.get(currency, Decimal(0)) + price * n
+            of = (currency, "" if currency else account)
+            sums[of] = sums.get(of, Decimal(0)) + price * n
     return dict(sorted(sums.items()))

@@ -139,6 +139,7 @@ class Cause:
     event: int | None = None
     said: str = ""
     message: int | None = None  # the try about which it was said
+    in_words: bool = False  # the provider's own words say it, not the status alone
 
 
 def cause(status: Status, complaints: Iterable[Complaint]) -> Cause:
@@ -154,7 +155,7 @@ def cause(status: Status, complaints: Iterable[Complaint]) -> Cause:
     last = [(one, failure) for one, failure in read if one.attempt == newest[0].attempt]
     for one, failure in last:
         if failure is not None and failure not in _SAYS_LITTLE and not _only_a_status(one, failure):
-            return _cause(failure, one)
+            return _cause(failure, one, in_words=True)
     by_status = _OF_STATUS.get(status)
     if by_status is None:
         by_status = next((failure for _, failure in last if failure is not None), Failure.NO_REASON)
@@ -167,5 +168,5 @@ def _only_a_status(complaint: Complaint, failure: Failure) -> bool:
     return failure is Failure.PHONE and complaint.status is Status.EXPIRED and not complaint.detail
 
 
-def _cause(failure: Failure, complaint: Complaint) -> Cause:
-    return Cause(failure, complaint.event or None, complaint.detail or complaint.word)
+def _cause(failure: Failure, complaint: Complaint, *, in_words: bool = False) -> Cause:
+    return Cause(failure, complaint.event or None, complaint.detail or complaint.word, in_words=in_words)

@@ -19,7 +19,12 @@ class Price:
 
     def times(self, parts: int, before: int) -> Price:
         """The price of a text of so many parts, where this one is of a text of `before`."""
-        return self if parts == before else replace(self, amount=self.amount * parts / before)
+        return self if parts == before else replace(self, amount=rounded(self.amount * parts / before))
+
+
+def rounded(amount: Decimal) -> Decimal:
+    """What was divided, to four digits that count: 0.4333, not 0.43333333333333333333."""
+    return amount.quantize(Decimal(1).scaleb(min(amount.adjusted() - 3, 0))) if amount else amount
 
 
 def usual(prices: Sequence[tuple[Decimal, str, int]]) -> Price | None:
@@ -34,4 +39,4 @@ def usual(prices: Sequence[tuple[Decimal, str, int]]) -> Price | None:
     each = sorted(amount / max(parts, 1) for amount, currency, parts in prices if currency == commonest)
     if len(each) < ENOUGH:
         return None
-    return Price(each[len(each) // 2], commonest, len(each))
+    return Price(rounded(each[len(each) // 2]), commonest, len(each))

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from dashboard.domain.failures import Failure
 from dashboard.domain.lifecycle import BUCKET, Bucket
 from dashboard.domain.prices import Price
 from providers.base import Status
@@ -253,6 +254,13 @@ def _text(s: Situation) -> Refusal | None:
 # ------------------------------------------------------------------------------ one person decides, many must not
 
 
+HOPELESS = {
+    Failure.NUMBER: "The number was reported as wrong or dead, and no text has reached it since.",
+    Failure.CONTENT: "The text was refused as it is. Change it, or send it through another account.",
+    Failure.SENDER: "The sender was refused. Use another one, or another account.",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubts:
     """What a person may weigh for one message, and what leaves it out when many are sent again."""
@@ -261,6 +269,7 @@ class Doubts:
     unconfirmed: bool = False
     code_sent_at: datetime | None = None  # the text looks like a one-time code
     same_text: int | None = None  # a message to the same number, of the last day, that says the same
+    hopeless: Failure | None = None  # the provider's words say that the same text cannot arrive this way
 
 
 def left_out(doubts: Doubts, now: datetime) -> Refusal | None:
@@ -272,6 +281,8 @@ def left_out(doubts: Doubts, now: datetime) -> Refusal | None:
         return Refusal("unconfirmed", "The report was not signed, and asking has not confirmed it yet.")
     if doubts.code_sent_at is not None and now - doubts.code_sent_at > CODE_GOOD_FOR:
         return Refusal("too_old", "It looks like a one-time code, which is no good by now.")
+    if doubts.hopeless is not None:
+        return Refusal("hopeless", HOPELESS[doubts.hopeless])
     if doubts.same_text is not None:
         return Refusal("same_text", f"The same text went to this number lately: message {doubts.same_text}.")
     return None

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Case as Choice, Count, DecimalField, F, Q, QuerySet, Sum, Value, When
+from django.db.models import Case as Choice, Count, DecimalField, F, Max, Q, QuerySet, Sum, Value, When
 
 from dashboard.domain import retries as rules
-from dashboard.domain.failures import Complaint, Failure, classified
+from dashboard.domain.failures import Complaint, Failure, cause, classified
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING, reached_the_wire
-from dashboard.domain.prices import Price, usual
+from dashboard.domain.prices import Price, rounded, usual
 from dashboard.domain.retries import Doubts, Refusal, Situation, Through
 from dashboard.domain.segments import segments
 from dashboard.domain.texts import is_one_time_code, same
@@ -178,6 +178,7 @@ def cases(
             through=through[case.account.pk],
         )
         case.doubts = _doubts(case, now)
+    _find_hopeless(everyone)
     return found
 
 
@@ -243,6 +244,26 @@ def _doubts(case: Case, now: datetime) -> Doubts:
         code_sent_at=(original.sent_at if case.is_new_text else case.root.sent_at) if is_code else None,
         same_text=case.twin.pk if case.twin else None,
     )  # fmt: skip
+
+
+def _find_hopeless(everyone: Collection[Case]) -> None:
+    """Those of which the provider's own words say that the same text cannot arrive this way. A number that took a text
+    after that is not dead."""
+    dead: list[Case] = []
+    for case in everyone:
+        why = cause(Status(case.original.status), [c for pk, c in case.complaints if pk == case.original.pk])
+        if why.in_words and why.failure is Failure.NUMBER:
+            dead.append(case)
+        elif why.in_words and why.failure in rules.HOPELESS and not case.changed:
+            case.doubts = replace(case.doubts, hopeless=why.failure)
+    arrived = Message.objects.filter(
+        recipient__in={case.root.recipient_id for case in dead}, effective=Status.DELIVERED.value
+    )
+    seen = dict(arrived.order_by().values_list("recipient").annotate(Max("final_at"))) if dead else {}
+    for case in dead:
+        at = seen.get(case.root.recipient_id)
+        if at is None or (case.original.final_at is not None and at < case.original.final_at):
+            case.doubts = replace(case.doubts, hopeless=Failure.NUMBER)
 
 
 # ------------------------------------------------------------------------------ limits
@@ -327,7 +348,7 @@ def _shares(everyone: Collection[Case]) -> dict[int, Price]:
         if case.root.batch and case.root.batch.cost
     }
     counts = BatchCount.objects.filter(batch__in=paid).values_list("batch").annotate(Sum("n"))
-    return {pk: Price(paid[pk][0] / texts, paid[pk][1], texts) for pk, texts in counts if texts}
+    return {pk: Price(rounded(paid[pk][0] / texts), paid[pk][1], texts) for pk, texts in counts if texts}
 
 
 def _own_price(case: Case, shares: dict[int, Price]) -> Price | None:

@@ -88,6 +88,7 @@ REASONS = {
     "cool_down": gettext_lazy("Failed too short a time ago"),
     "too_old": gettext_lazy("Too old to be of use"),
     "blocked": gettext_lazy("Blocked, refused or opted out"),
+    "hopeless": gettext_lazy("Hopeless: a dead number, or refused as it is"),
     "same_text": gettext_lazy("The same text went there lately"),
     "duplicate_number": gettext_lazy("The same text to the same number, again"),
     "no_text": gettext_lazy("Its text is gone"),
@@ -224,25 +225,30 @@ class Shown:
 
     @cached_property
     def planned_costs(self) -> list[tuple[str, int, int]]:
-        """(sum, messages, of them estimated) of each currency; those without a price last."""
-        sums: dict[tuple[bool, str], list[Any]] = {}
+        """(sum, messages, of them estimated) of each currency; those without a price last.
+
+        Of a price without a currency only the account tells what it is of: two accounts' are two sums.
+        """
+        sums: dict[tuple[bool, str, str], list[Any]] = {}
         for row in self.bulk.costs:
-            its = sums.setdefault((row["amount"] is None, row["currency"]), [Decimal(0), 0, 0])
+            unknown = row["amount"] is None
+            of = "" if unknown or row["currency"] else row["account"]
+            its = sums.setdefault((unknown, row["currency"], of), [Decimal(0), 0, 0])
             its[0] += Decimal(row["amount"] or 0)
             its[1] += row["messages"]
             its[2] += row["estimated"]
         return [
-            (_("price not known") if unknown else money(amount, currency), n, estimated)
-            for (unknown, currency), (amount, n, estimated) in sorted(sums.items())
+            (_("price not known") if unknown else _money(amount, currency, of), n, estimated)
+            for (unknown, currency, of), (amount, n, estimated) in sorted(sums.items())
         ]
 
     @cached_property
     def quoted(self) -> list[str]:
-        return [money(amount, currency) for currency, amount in quoted(self.bulk).items()]
+        return [_money(amount, currency, of) for (currency, of), amount in quoted(self.bulk).items()]
 
     @cached_property
     def paid(self) -> list[str]:
-        return [money(amount, currency) for currency, amount in paid(self.bulk).items()]
+        return [_money(amount, currency, of) for (currency, of), amount in paid(self.bulk).items()]
 
     @cached_property
     def accounts(self) -> list[Through]:
@@ -269,6 +275,10 @@ class Shown:
             "message__account", "message__account__rate", "n"
         )  # fmt: skip
         return short_of(duration([(rate, n) for _account, rate, n in rates]))
+
+
+def _money(amount: Decimal, currency: str, account: str) -> str:
+    return f"{money(amount, currency)}, {account}" if account else money(amount, currency)
 
 
 def short_of(span: timedelta) -> str:

@@ -17,7 +17,7 @@ from dashboard.ingest.retry import request_retry
 from dashboard.models import Account, Audit, Bulk, BulkItem, Message, Retry, User
 from dashboard.queries import filter_messages
 from providers.base import Status
-from tests.factory import account, person, reports, sends, signed_in
+from tests.factory import account, person, report, reports, sends, signed_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_no_cool_down")]
 
@@ -187,6 +187,34 @@ def test_a_plan_says_what_is_sent_what_is_left_out_and_what_it_costs(shop: Accou
     assert 'Its text is gone</a></td><td class="num">1</td>' in page
     assert 'Delivered since</a></td><td class="num">1</td>' in page
     assert "It lets 2 more texts be sent again today: there the run pauses." in page
+
+
+def test_prices_without_a_currency_are_added_up_by_account_alone(shop: Account) -> None:
+    for first, of in enumerate((shop, account("rt", "roycetalk"))):
+        messages = failed(of, 2, first=first * 10)
+        Message.objects.filter(pk__in=[m.pk for m in messages]).update(cost=Decimal("0.5"), currency="")
+    page = text_of(signed_in("ops").get(f"/bulk/{planned().pk}/"))
+    for of in (shop.slug, "rt"):
+        assert f"<dt>1.00 (currency not stated), {of}</dt><dd>for 2 texts</dd>" in page
+
+
+def test_what_the_provider_calls_hopeless_is_left_out_unless_something_speaks_for_it(shop: Account) -> None:
+    other = account("rt", "roycetalk")
+    dead, alive, spam, sender, phone, nothing = failed(shop, 6)
+    words = {dead: "Invalid number", alive: "unknown subscriber", spam: "Filtered by carrier",
+             sender: "Sender ID not registered", phone: "Absent subscriber", nothing: ""}  # fmt: skip
+    for message, detail in words.items():
+        report(message, Status.UNDELIVERABLE, detail=detail)
+    (since,) = sends(shop, 1, first=10, text="Another text.")
+    Message.objects.filter(pk=since.pk).update(recipient=alive.recipient_id)
+    report(since, Status.DELIVERED)
+    bulk = planned()
+    assert dict(bulk.items.values_list("message_id", "code")) == {
+        dead.pk: "hopeless", alive.pk: "", spam.pk: "hopeless", sender.pk: "hopeless", phone.pk: "", nothing.pk: "",
+    }  # fmt: skip
+    assert 'refused as it is</a></td><td class="num">3</td>' in text_of(signed_in("ops").get(f"/bulk/{bulk.pk}/"))
+    through = steps.plan(filter_messages(bucket="undeliverable"), user=bulk.user, reason="r", filters={}, through=other)
+    assert set(through.items.filter(code="hopeless").values_list("message_id", flat=True)) == {dead.pk}
 
 
 def test_what_may_have_arrived_is_said_before_anything_is_sent(shop: Account) -> None:

@@ -565,7 +565,7 @@ def test_the_accounts_limit_of_money_pauses_it(rig: Rig, ops: User) -> None:
     assert bulk.state == "paused"
     assert "a day are spent through" in bulk.note
     assert len(rig.sim.ledger()) == 3
-    assert quoted(bulk) == {"EUR": Decimal("0.18")}
+    assert quoted(bulk) == {("EUR", ""): Decimal("0.18")}
 
 
 # ------------------------------------------------------------------------------ the pace
