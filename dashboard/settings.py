@@ -89,6 +89,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "dashboard.web.middleware.Compressed",
     "csp.middleware.CSPMiddleware",
     "dashboard.web.middleware.PrivatePages",
     "dashboard.web.zones.TimeZones",
