@@ -15,6 +15,7 @@ from providers.base import Status
 from tests.factory import account, report, reports, sends, signed_in
 from tests.web.test_in_a_browser import LOOKS, sign_in
 
+pytestmark = pytest.mark.any_database
 LIVE = {"HX-Request": "true"}
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from dashboard.models import Audit, Message, Recipient
 from tests.factory import account, sends, signed_in, webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 def text_of(client: Client, path: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from tests.factory import PASSWORD, person, signed_in
@@ -109,6 +111,16 @@ def test_a_click_keeps_the_session_and_a_page_refreshing_itself_does_not() -> No
     assert time.time() - client.session["seen"] >= 20 * 60
     client.get("/")
     assert time.time() - client.session["seen"] < 60
+
+
+def test_whatever_refreshes_itself_says_so_in_its_address() -> None:
+    found = [
+        (file.name, tag)
+        for file in (Path(settings.BASE_DIR) / "templates").rglob("*.html")
+        for tag in re.findall(r"<[^>]*hx-trigger=\"every .*", file.read_text(encoding="utf-8"))
+    ]
+    assert len(found) >= 4
+    assert [name for name, tag in found if "v=" not in tag and "list.follow" not in tag] == []
 
 
 def test_a_refresh_after_the_end_leads_the_whole_page_to_the_sign_in() -> None:

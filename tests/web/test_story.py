@@ -13,7 +13,7 @@ from dashboard.models import Message
 from providers.base import Status
 from tests.factory import account, report, reports, sends, signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 
 @pytest.fixture

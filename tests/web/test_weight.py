@@ -14,7 +14,7 @@ from django.urls import reverse
 from providers.base import Status
 from tests.factory import account, reports, sends, signed_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 
 FIRST_VISIT, LATER_PAGE = 150_000, 30_000
 ZIPPED = {"Accept-Encoding": "gzip"}
