@@ -250,7 +250,7 @@ def _usual(delays: Iterable[timedelta]) -> Usual | None:
 def _overdue(of_status: Mapping[tuple[int, str], list[_Row]], now: datetime) -> dict[int, Overdue]:
     found: dict[int, Overdue] = defaultdict(Overdue)
     for (account, _status), rows in of_status.items():
-        late = sum(row.is_late(now) for row in rows)
+        late = sum(row.is_late(now) for row in rows[:MOST_OVERDUE])
         found[account].count += late
         found[account].more |= late > 0 and len(rows) > MOST_OVERDUE
     return found

@@ -47,7 +47,7 @@ class Figure:
     def html(self) -> SafeString:
         """Made here: there are some hundred on the page, and a template for each would take most of its time."""
         worse = self.change in _WORSE
-        note = format_html('<span class="usual">{}{}</span>', icon("arrow-down") if worse else "", self.note)
+        note = format_html(' <span class="usual">{}{}</span>', icon("arrow-down") if worse else "", self.note)
         if not self.text:
             return format_html('<span class="muted">–</span>{}', note if self.note else "")
         few = bool(self.of) and self.change is Change.FEW

@@ -13,6 +13,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
+from dashboard import overview
 from dashboard.ingest.counts import recount
 from dashboard.models import Account, Message
 from dashboard.queries import filter_messages
@@ -21,7 +22,7 @@ from dashboard.web.messages_list import MessageFilter
 from providers.base import Status
 from tests.factory import account, report, reports, sends, signed_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = pytest.mark.django_db
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -121,8 +122,7 @@ def a_day_of(ours: Account, now: datetime, first: int = 0) -> list[Message]:
     return made
 
 
-@pytest.mark.parametrize("query", ["", "?span=7d", "?account=bsg"])
-def test_every_figure_leads_to_exactly_the_messages_it_counts(clock: Any, query: str) -> None:
+def test_every_figure_leads_to_exactly_the_messages_it_counts(clock: Any) -> None:
     clock.move_to(NOON + timedelta(minutes=40))
     ours, other = account(), account("royce", "roycetalk", label="Royce & Söhne <b>")
     made = a_day_of(ours, timezone.now())
@@ -133,8 +133,10 @@ def test_every_figure_leads_to_exactly_the_messages_it_counts(clock: Any, query:
     Message.objects.filter(pk__in=[one.pk for one in made[41:75]]).update(country="UG")
     Message.objects.filter(pk__in=[one.pk for one in made[76:90]]).update(country="")
     list(recount())
-    page = signed_in("ops").get(f"/{query}").content.decode()
-    assert {url: n for url, n in figures(page) if meant(url) != n} == {}
+    client = signed_in("ops")
+    for query in ("?span=7d", "?account=bsg", ""):
+        page = client.get(f"/{query}").content.decode()
+        assert {url: n for url, n in figures(page) if meant(url) != n} == {}
     assert "<b> " not in page.replace("</b> ", "")  # what people type is escaped
     waiting = {unescape(url): int(n) for url, n in re.findall(r'<a href="(/messages/[^"]+)"><b>(\d+)</b>', page)}
     assert {url: meant(url) for url in waiting} == waiting
@@ -142,15 +144,149 @@ def test_every_figure_leads_to_exactly_the_messages_it_counts(clock: Any, query:
     overdue = re.search(r'<a href="([^"]+)">(\d+) messages are overdue', page)
     assert overdue
     assert meant(unescape(overdue[1])) == int(overdue[2])
-    assert listed(signed_in("ops"), unescape(overdue[1])) == {m.pk for m in filter_messages(overdue=True)}
+    assert listed(client, unescape(overdue[1])) == {m.pk for m in filter_messages(overdue=True)}
 
 
 def test_many_overdue_are_not_counted_to_the_end(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.overview.MOST_OVERDUE", 4)
-    monkeypatch.setattr("dashboard.overview._OLDEST", "account_id = %s AND effective = %s ORDER BY id LIMIT 5")
+    monkeypatch.setattr(overview, "MOST_OVERDUE", 4)
+    monkeypatch.setattr(overview, "_OLDEST", overview._OLDEST.replace("101", "5"))
     ours = account()
     sends(ours, 4, sent_at=timezone.now() - timedelta(hours=3))
     client = signed_in("ops")
     assert "4 messages are overdue" in client.get("/").content.decode()
     sends(ours, 1, first=50, sent_at=timezone.now() - timedelta(hours=3))
-    assert "5+ messages are overdue" in client.get("/").content.decode()
+    assert "4+ messages are overdue" in client.get("/").content.decode()
+
+
+def words(client: Client, query: str = "") -> str:
+    """The page as it is read."""
+    page = unescape(re.sub(r"<(style|svg).*?</\1>|<[^>]*>", "", client.get(f"/{query}").content.decode(), flags=re.S))
+    return re.sub(r"\s+", " ", page)
+
+
+def works(ours: Account) -> Account:
+    """Asked and answered, just now."""
+    ours.set_credentials({"api_key": "k"}, "admin")
+    ours.last_success_at = timezone.now()
+    ours.save()
+    return ours
+
+
+def ended(made: list[Message], delivered: int) -> None:
+    reports([(one, Status.DELIVERED if n < delivered else Status.EXPIRED) for n, one in enumerate(made)])
+
+
+def usual_days(ours: Account, hour: datetime) -> None:
+    for day in range(1, 4):
+        ended(sends(ours, 40, first=1000 * day, sent_at=hour - timedelta(days=day)), 38)
+
+
+def test_nothing_is_wrong_while_the_hour_is_as_usual(clock: Any) -> None:
+    clock.move_to(NOON + timedelta(minutes=10))
+    ours, last = works(account()), NOON - timedelta(minutes=55)
+    usual_days(ours, last)
+    ended(sends(ours, 40, sent_at=last), 37)
+    page = words(signed_in("ops"))
+    assert "Nothing is wrong now" in page
+    assert "Nothing waits for a person." in page
+    assert "92 % of 40 usually 95 %" in page
+    assert "40 usually 40 (3 of 7 days)" in page
+    assert "too few to judge" not in page
+
+
+def test_what_is_wrong_is_a_sentence_that_leads_to_the_messages(clock: Any) -> None:
+    clock.move_to(NOON + timedelta(minutes=10))
+    ours, last = works(account(label="Main <line>")), NOON - timedelta(minutes=55)
+    usual_days(ours, last)
+    made = sends(ours, 40, sent_at=last)
+    ended(made, 10)
+    client = signed_in("ops")
+    assert "One thing is wrong now" in words(client)
+    assert "Main <line>: 25 % of 40 arrived, sent 11:00–12:00; usually 95 %." in words(client)
+    leads = re.search(r'<a href="([^"]+)">25 % of 40 arrived', client.get("/").content.decode())
+    assert leads
+    assert listed(client, unescape(leads[1])) == {one.pk for one in made[10:]}
+    Account.objects.update(last_error="No such key.", last_error_at=timezone.now(), pause_reason="credentials",
+                           paused_until=timezone.now() + timedelta(hours=1))  # fmt: skip
+    assert "2 things are wrong now" in words(client)
+    assert "Paused: the provider refuses the credentials. No such key." in words(client)
+    Account.objects.update(enabled=False)  # on purpose: then it is no news
+    assert "Nothing is wrong now" in words(client)
+
+
+def test_this_hour_is_judged_as_soon_as_it_has_enough_to_say(clock: Any) -> None:
+    clock.move_to(NOON + timedelta(minutes=10))
+    ours, last = works(account()), NOON - timedelta(minutes=55)
+    usual_days(ours, last)
+    ended(sends(ours, 40, sent_at=last), 38)
+    ended(sends(ours, 29, first=5000, sent_at=NOON), 0)
+    client = signed_in("ops")
+    assert "Nothing is wrong now" in words(client)
+    ended(sends(ours, 1, first=6000, sent_at=NOON), 0)
+    assert "bsg: 0 % of 30 arrived, sent 12:00–13:00" in words(client)
+
+
+def test_fewer_texts_slow_ones_silence_and_lag_are_out_of_the_ordinary(clock: Any) -> None:
+    last = NOON - timedelta(minutes=55)
+    ours, slow = works(account()), works(account("rt", "roycetalk"))
+    clock.move_to(NOON + timedelta(minutes=1))
+    for day in range(1, 4):
+        sends(ours, 40, first=1000 * day, sent_at=last - timedelta(days=day))
+    early = sends(slow, 40, first=5000, sent_at=last - timedelta(hours=2))
+    clock.move_to(last - timedelta(hours=2) + timedelta(seconds=30))
+    ended(early, 40)
+    clock.move_to(NOON + timedelta(minutes=10))
+    ended(sends(slow, 40, first=6000, sent_at=last), 40)
+    Account.objects.filter(pk=slow.pk).update(last_webhook_at=timezone.now() - timedelta(hours=2))
+    Message.objects.filter(account=ours).update(next_check_at=timezone.now() - timedelta(minutes=5))
+    page = words(signed_in("ops"))
+    assert "Nothing has failed; 5 things are out of the ordinary" in page
+    assert "bsg: only 0 texts sent 11:00–12:00; usually 40." in page
+    assert "bsg: Behind: the oldest check has been due for 5 min." in page
+    assert "rt: one in ten took longer than 1 h, sent 11:00–12:00; usually 30 s." in page
+    assert "rt: no report has come for 2 h, though 40 texts went out." in page
+    assert "100+ messages are overdue" in page
+
+
+def test_of_few_nothing_is_said(clock: Any) -> None:
+    clock.move_to(NOON + timedelta(minutes=10))
+    ours = works(account())
+    ended(sends(ours, 12, sent_at=NOON - timedelta(minutes=55)), 2)
+    page = words(signed_in("ops"))
+    assert "Nothing is wrong now" in page
+    assert "too few to judge how many arrive" in page
+    assert "too few of 12" in page
+    assert "12 no usual yet" in page
+    assert "%" not in page.split("The last full hour")[1].split("Usually:")[0]
+
+
+def test_before_there_is_anything_it_says_how_to_start() -> None:
+    admin, ops = signed_in("admin"), signed_in("ops")
+    assert 'href="/accounts/~add/"' in admin.get("/").content.decode()
+    assert "An admin can add one." in words(ops)
+    works(account())
+    assert "nothing has been sent yet" in words(ops)
+    assert "No traffic yet" in words(ops)
+
+
+def test_it_is_sent_again_only_when_it_has_changed(clock: Any) -> None:
+    ours, client = works(account()), signed_in("ops")
+    sends(ours, 3)
+    page = client.get("/?span=7d").content.decode()
+    address = unescape(re.search(r'hx-get="([^"]+)"', page)[1])  # type: ignore[index]
+    assert "span=7d" in address
+    by_itself = {"HX-Request": "true"}
+    assert client.get(address, headers=by_itself).status_code == 204
+    sends(ours, 1, first=50)
+    part = client.get(address, headers=by_itself)
+    assert part.status_code == 200
+    assert part.content.decode().lstrip().startswith('<div id="live"')
+
+
+def test_support_finds_here_and_sees_no_account() -> None:
+    sends(account(), 1)
+    page = signed_in("support").get("/?span=7d").content.decode()
+    assert 'id="q"' in page
+    assert "Newest messages" in page
+    assert "/messages/?" not in page
+    assert "The last full hour" not in page
