@@ -127,13 +127,14 @@
 
   function copy(text) {
     if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
-    const area = document.createElement("textarea");
+    const before = document.activeElement, area = document.createElement("textarea");
     area.value = text;
     area.className = "visually-hidden";
     document.body.append(area);
     area.select();
     const done = document.execCommand("copy");
     area.remove();
+    if (before) before.focus();
     return done ? Promise.resolve() : Promise.reject(new Error("copy"));
   }
   document.addEventListener("click", (event) => {

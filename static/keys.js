@@ -62,6 +62,11 @@
     else if (found) copy(found.dataset.copy);
     else nothing();
   }
+  // Of the row with the focus, else of this page.
+  function copyLink() {
+    const link = document.activeElement.closest("main a[href]");
+    copy(link ? link.href : location.href);
+  }
   function copyWords() {
     const found = part("w");
     if (found) copy(found.dataset.copy); else nothing();
@@ -89,6 +94,16 @@
     next.form.requestSubmit(next);
   }
 
+  function openBeside() {
+    const link = document.activeElement.closest("main a[href]");
+    if (link) window.open(link.href, "_blank", "noopener"); else nothing();
+  }
+
+  function filters() {
+    const found = document.querySelector("form.filters :is(input:not([type='hidden']), select)");
+    if (found) found.focus(); else nothing();
+  }
+
   function go(key) {
     const link = document.querySelector("[data-go='" + key + "']");
     if (link) link.click(); else nothing();
@@ -112,7 +127,7 @@
   }
 
   const KEYS = {
-    "/": box, "?": show, j: () => move(1), k: () => move(-1), x: () => choose(false), X: () => choose(true), e: evidence, c: copyId, w: copyWords, r: sendAgain,
+    "/": box, "?": show, j: () => move(1), k: () => move(-1), x: () => choose(false), X: () => choose(true), e: evidence, c: copyId, C: copyLink, w: copyWords, r: sendAgain, o: openBeside, f: filters,
     ".": pause, z: () => cycle("zone"), t: () => cycle("theme"), g: () => { leading = Date.now(); },
   };
 
@@ -125,7 +140,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.defaultPrevented) return;
-    if (event.shiftKey && /^[a-z]$/i.test(event.key) && event.key !== "X") return;
+    if (event.shiftKey && /^[a-z]$/.test(event.key)) return;
     if (isTyping(event.target) || document.querySelector("dialog[open]") || isOff()) return;
     const second = Date.now() - leading < AFTER_G;
     leading = 0;

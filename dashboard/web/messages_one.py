@@ -38,7 +38,6 @@ from providers.base import Status
 MOST_EVIDENCE = 200
 MOST_EVENTS = 1000
 UNANSWERED = timedelta(minutes=1)
-QUICK = timedelta(minutes=2)
 # A verdict also changes by time alone: until this age of the message, look anew in such steps.
 STEPS = ((timedelta(minutes=5), timedelta(seconds=15)), (timedelta(hours=1), timedelta(minutes=1)))
 LAST_STEP = timedelta(minutes=10)
@@ -70,13 +69,6 @@ class Tree:
         """Whether anything more is expected: then the page follows by itself."""
         asked = any(m.wanted_at or m.unconfirmed or Status(m.status) in PENDING for m in self.tries)
         return asked or any(r.state in Retry.HOLDING for r in self.retries)
-
-    @property
-    def every(self) -> int:
-        """Seconds between looks: quick while somebody waits or something has just happened."""
-        now = timezone.now()
-        fresh = any(m.wanted_at or (m.heard_at and now - m.heard_at < QUICK) for m in self.tries)
-        return 3 if fresh or any(r.state in Retry.HOLDING for r in self.retries) else 15
 
 
 def _step(age: timedelta) -> tuple[timedelta, int]:

@@ -136,6 +136,22 @@ def test_ids_and_words_are_copied(page: Page, messages: list[Message]) -> None:
     assert page.evaluate("window.copied") == str(messages[1].pk)
 
 
+def test_links_are_copied_rows_open_beside_and_f_leads_to_the_filters(page: Page, messages: list[Message]) -> None:
+    page.goto("/messages/?status=queued")
+    page.evaluate("Object.defineProperty(window, 'isSecureContext', {value: false})")
+    copied(page)
+    press(page, "C")
+    assert page.evaluate("window.copied") == page.url
+    press(page, "j", "C")
+    assert page.evaluate("window.copied").endswith(f"/messages/{messages[2].pk}/")
+    with page.expect_popup() as beside:
+        press(page, "o")
+    assert beside.value.url.endswith(f"/messages/{messages[2].pk}/")
+    beside.value.close()
+    press(page, "f")
+    assert focused(page) == "id_status"
+
+
 def test_r_opens_the_page_for_sending_again_and_sends_nothing(page: Page, messages: list[Message]) -> None:
     report(messages[0], Status.FAILED)
     Message.objects.filter(pk=messages[0].pk).update(final_at=timezone.now() - timedelta(hours=2), unconfirmed=False)
