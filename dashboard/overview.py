@@ -19,7 +19,8 @@ from dashboard.queries import OVERDUE_AFTER
 from providers.base import Status
 
 HOUR = timedelta(hours=1)
-NEWEST_DELIVERED = 200  # of an account, for its delay
+DAYS = 7  # the same hour of so many days is what is usual
+NEWEST_DELIVERED, ON_EACH_DAY = 100, 20  # of an account's hour, for its delay: now and on the days before
 SAMPLE, SAMPLE_OF_MANY = 50, 20  # the first texts of an hour, for the delay over time
 MOST_OVERDUE = 100  # counted of each account
 _AT_ONCE = 100  # walks in one question: SQLite takes 500
@@ -29,6 +30,11 @@ _PENDING = {status.value for status in PENDING}
 
 def hour_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def last_hours(now: datetime) -> list[datetime]:
+    """The last full hour, and the same one on the days before."""
+    return [hour_of(now) - HOUR - day * 24 * HOUR for day in range(DAYS + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,19 @@ class Overdue:
     count: int = 0
     more: bool = False
 
+    def add(self, oldest: Sequence[_Row], now: datetime) -> None:
+        """Those of one status, of which no more than one above MOST_OVERDUE are looked at."""
+        late = sum(row.is_late(now) for row in oldest[:MOST_OVERDUE])
+        self.count += late
+        self.more |= late > 0 and len(oldest) > MOST_OVERDUE
+
 
 @dataclass(frozen=True, slots=True)
 class Delays:
     """How long texts took to be heard of as delivered."""
 
     last: Mapping[int, Usual]  # by account: the newest of the last full hour
-    usual: Mapping[int, Usual]  # by account: of the whole period before it
+    usual: Mapping[int, Usual]  # by account: of the same hour on the days before
     over_time: Sequence[Usual | None]  # by step of the period
 
 
@@ -143,26 +155,45 @@ class Looked:
 
 
 def look(accounts: Sequence[Account], period: Period, now: datetime, only: Account | None) -> Looked:
-    """Read the samples, in three questions. The delay over time may be of one account `only`."""
-    hour = hour_of(now) - HOUR
-    newest = _newest_delivered([account.pk for account in accounts], hour + HOUR)
-    oldest = {
-        (account.pk, status): Walk(_OLDEST, (account.pk, status)) for account in accounts for status in sorted(_PENDING)
-    }
-    first = _first(period, sample_of(period, only))
-    found = _read([*newest.values(), *oldest.values(), *first.values()])
-    of_account = dict(zip(newest, found, strict=False))
-    of_status = dict(zip(oldest, found[len(newest) :], strict=False))
-    of_spot = dict(zip(first, found[len(newest) + len(oldest) :], strict=True))
+    """Read the samples, in two questions. The delay over time may be of one account `only`."""
+    hour, *days = last_hours(now)
+    pks = [account.pk for account in accounts]
+    newest = {pk: Walk(_NEWEST, (pk, *_stored(hour))) for pk in pks}
+    before = {(pk, day): Walk(_FIRST_DELIVERED, (pk, *_stored(day), ON_EACH_DAY)) for pk in pks for day in days}
+    oldest = {(pk, status): Walk(_OLDEST, (pk, status)) for pk in pks for status in sorted(_PENDING)}
+    first = _first(period, only)
+    found = iter(_read([*newest.values(), *before.values(), *oldest.values(), *first.values()]))
+    last = {pk: _delays(next(found)) for pk in newest}
+    usual: dict[int, list[timedelta]] = defaultdict(list)
+    for pk, _day in before:
+        usual[pk] += _delays(next(found))
+    overdue: dict[int, Overdue] = defaultdict(Overdue)
+    for pk, _status in oldest:
+        overdue[pk].add(next(found), now)
+    steps: list[list[timedelta]] = [[] for _ in range(period.count)]
+    for spot in first:
+        steps[period.place(spot)] += _delays(next(found))
     return Looked(
-        delays=_delays(of_account, of_spot, period, hour, only),
-        overdue=_overdue(of_status, now),
+        delays=Delays(
+            last={pk: known for pk, its in last.items() if (known := _usual(its))},
+            usual={pk: known for pk, its in usual.items() if (known := _usual(its))},
+            over_time=[_usual(its) for its in steps],
+        ),
+        overdue=overdue,
     )
 
 
-def sample_of(period: Period, only: Account | None) -> int:
-    """How many texts of each hour are looked at; more where most of them may be another account's."""
-    return (SAMPLE if period.step == 1 else SAMPLE_OF_MANY) * (3 if only else 1)
+def _delays(rows: Iterable[_Row]) -> list[timedelta]:
+    return [row.delay for row in rows if row.delay is not None]
+
+
+def _usual(delays: Iterable[timedelta]) -> Usual | None:
+    return Usual.of(delays, same_country=False)
+
+
+def sample_of(period: Period) -> int:
+    """How many texts of each hour are looked at."""
+    return SAMPLE if period.step == 1 else SAMPLE_OF_MANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,26 +204,25 @@ class Walk:
     given: tuple[Any, ...]
 
 
-_OLDEST = f"account_id = %s AND effective = %s ORDER BY id LIMIT {MOST_OVERDUE + 1}"
-_NEWEST = f"account_id = %s AND effective = '{Status.DELIVERED.value}' {{}}ORDER BY id DESC LIMIT {NEWEST_DELIVERED}"
+_DELIVERED = f"account_id = %s AND effective = '{Status.DELIVERED.value}' AND sent_at >= %s AND sent_at < %s"
+_NEWEST = f"{_DELIVERED} ORDER BY sent_at DESC, id DESC LIMIT {NEWEST_DELIVERED}"
+_OLDEST = f"account_id = %s AND effective = %s ORDER BY sent_at, id LIMIT {MOST_OVERDUE + 1}"
 _FIRST = "sent_at >= %s AND sent_at < %s ORDER BY sent_at, id LIMIT %s"
+_FIRST_DELIVERED = f"{_DELIVERED} ORDER BY sent_at, id LIMIT %s"
 
 
-def _newest_delivered(accounts: Iterable[int], before: datetime) -> dict[int, Walk]:
-    """Of each account, made before the first message that was sent from then on. Ids follow the times of sending
-    closely; the few that do not are left out when they are read."""
-    later = Message.objects.filter(sent_at__gte=before).order_by("sent_at", "pk")
-    bound = later.values_list("pk", flat=True).first()
-    if bound is None:
-        return {pk: Walk(_NEWEST.format(""), (pk,)) for pk in accounts}
-    return {pk: Walk(_NEWEST.format("AND id < %s "), (pk, bound)) for pk in accounts}
+def _stored(hour: datetime) -> tuple[Any, Any]:
+    """From when until when the hour lasts, as this database stores times."""
+    written = connection.ops.adapt_datetimefield_value
+    return written(hour), written(hour + HOUR)
 
 
-def _first(period: Period, most: int) -> dict[datetime, Walk]:
-    """The first texts of each hour of the period; of every other hour where its steps are longer."""
+def _first(period: Period, only: Account | None) -> dict[datetime, Walk]:
+    """The first texts of each hour of the period; of every other hour where its steps are longer. Of one account they
+    are the first delivered ones."""
     hours = [begin + past * HOUR for begin in period.begins for past in range(0, period.step, 2)]
-    stored = connection.ops.adapt_datetimefield_value
-    return {hour: Walk(_FIRST, (stored(hour), stored(hour + HOUR), most)) for hour in hours}
+    where, whose = (_FIRST_DELIVERED, (only.pk,)) if only else (_FIRST, ())
+    return {hour: Walk(where, (*whose, *_stored(hour), sample_of(period))) for hour in hours}
 
 
 def _read(walks: Sequence[Walk]) -> list[list[_Row]]:
@@ -213,44 +243,3 @@ def _read(walks: Sequence[Walk]) -> list[list[_Row]]:
     named = rows.values_list("pk", "account_id", "status", "sent_at", "final_at", "valid_until")
     by_pk = {row[0]: _Row(*row[1:]) for row in named}
     return [[by_pk[pk] for pk in pks if pk in by_pk] for pks in found]
-
-
-def _delays(
-    of_account: Mapping[int, list[_Row]],
-    of_spot: Mapping[datetime, list[_Row]],
-    period: Period,
-    hour: datetime,
-    only: Account | None,
-) -> Delays:
-    last = {
-        pk: [row.delay for row in rows if row.delay is not None and hour <= row.sent_at < hour + HOUR]
-        for pk, rows in of_account.items()
-    }
-    before: dict[int, list[timedelta]] = defaultdict(list)
-    steps: list[list[timedelta]] = [[] for _ in range(period.count)]
-    for spot, rows in of_spot.items():
-        for row in rows:
-            if row.delay is None:
-                continue
-            if row.sent_at < hour:
-                before[row.account].append(row.delay)
-            if only is None or row.account == only.pk:
-                steps[period.place(spot)].append(row.delay)
-    return Delays(
-        last={pk: usual for pk, its in last.items() if (usual := _usual(its))},
-        usual={pk: usual for pk, its in before.items() if (usual := _usual(its))},
-        over_time=[_usual(its) for its in steps],
-    )
-
-
-def _usual(delays: Iterable[timedelta]) -> Usual | None:
-    return Usual.of(delays, same_country=False)
-
-
-def _overdue(of_status: Mapping[tuple[int, str], list[_Row]], now: datetime) -> dict[int, Overdue]:
-    found: dict[int, Overdue] = defaultdict(Overdue)
-    for (account, _status), rows in of_status.items():
-        late = sum(row.is_late(now) for row in rows[:MOST_OVERDUE])
-        found[account].count += late
-        found[account].more |= late > 0 and len(rows) > MOST_OVERDUE
-    return found

@@ -16,11 +16,11 @@ from django.views.decorators.http import require_safe
 from dashboard.domain.overview import Sums
 from dashboard.models import Account, HourCount, Message
 from dashboard.overview import (
-    HOUR,
     Looked,
     Overdue,
     Period,
     hour_of,
+    last_hours,
     look,
     sample_of,
     sums_by_country,
@@ -87,7 +87,7 @@ def _overview(now: datetime, span: str, slug: str) -> dict[str, Any]:
         "zone_words": zone_label(timezone.localtime(now)),
         "over_time": shown.over_time(period, over_time, looked.delays.over_time, only.slug if only else ""),
         "countries": shown.countries(sums_by_country(period), accounts, period),
-        "sample": sample_of(period, only),
+        "sample": sample_of(period),
         "span": span,
         "only": only,
         "traffic": any(sums.sent for sums in over_time) or HourCount.objects.exists(),
@@ -100,8 +100,7 @@ def _overview(now: datetime, span: str, slug: str) -> dict[str, Any]:
 def _known(accounts: Sequence[Account], now: datetime) -> tuple[list[Known], tuple[shown.Hour, shown.Hour]]:
     """Each account's last full hour and this one, and those of all accounts together."""
     this = hour_of(now)
-    last = this - HOUR
-    days = [last - day * 24 * HOUR for day in range(1, shown.DAYS + 1)]
+    last, *days = last_hours(now)
     sums = sums_by_hour([this, last, *days])
 
     def hour(begin: datetime, of: Sequence[Account]) -> shown.Hour:

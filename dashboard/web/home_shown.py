@@ -18,7 +18,7 @@ from dashboard.domain import charts
 from dashboard.domain.overview import Change, Sums, delay_change, delivered_change, sent_change
 from dashboard.domain.verdict_facts import Usual
 from dashboard.models import Account
-from dashboard.overview import Overdue, Period
+from dashboard.overview import DAYS, Overdue, Period
 from dashboard.queries import NO_COUNTRY
 from dashboard.web.health import Health
 from dashboard.web.hours import hours_text
@@ -26,7 +26,6 @@ from dashboard.web.messages_list import COUNTRY_WORDS
 from dashboard.web.tags import icon, short
 from providers.base import Status
 
-DAYS = 7  # the same hour of so many days is what is usual
 FIRST_COUNTRIES = 12  # of those where there is enough to say
 FEWEST_COUNTRIES = 5
 _LEVELS = ((0.95, "good"), (0.85, "fair"), (0.7, "low"), (0.0, "bad"))

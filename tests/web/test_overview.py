@@ -232,9 +232,10 @@ def test_fewer_texts_slow_ones_silence_and_lag_are_out_of_the_ordinary(clock: An
     clock.move_to(NOON + timedelta(minutes=1))
     for day in range(1, 4):
         sends(ours, 40, first=1000 * day, sent_at=last - timedelta(days=day))
-    early = sends(slow, 40, first=5000, sent_at=last - timedelta(hours=2))
-    clock.move_to(last - timedelta(hours=2) + timedelta(seconds=30))
-    ended(early, 40)
+    for day in range(1, 3):
+        early = sends(slow, 20, first=5000 + 100 * day, sent_at=last - timedelta(days=day))
+        clock.move_to(last - timedelta(days=day) + timedelta(seconds=30))
+        ended(early, 20)
     clock.move_to(NOON + timedelta(minutes=10))
     ended(sends(slow, 40, first=6000, sent_at=last), 40)
     Account.objects.filter(pk=slow.pk).update(last_webhook_at=timezone.now() - timedelta(hours=2))
