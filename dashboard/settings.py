@@ -51,6 +51,7 @@ def database(url: str) -> dict[str, Any]:
     if scheme not in SQLITE_SCHEMES | POSTGRES_SCHEMES:
         return {"ENGINE": "django.db.backends.dummy"}  # `manage.py check` says what is wrong
     config: dict[str, Any] = dict(environ.Env.db_url_config(url))
+    config["CONN_MAX_AGE"] = 600
     if scheme in SQLITE_SCHEMES:
         name = Path(config["NAME"])
         config["NAME"] = str(name if name.is_absolute() else BASE_DIR / name)
@@ -61,7 +62,6 @@ def database(url: str) -> dict[str, Any]:
         }
     else:
         config["CONN_HEALTH_CHECKS"] = True
-        config["CONN_MAX_AGE"] = 600
         # As on SQLite: a webhook that waits longer for a lock is answered 503, and the provider comes again.
         config["OPTIONS"] = {"connect_timeout": 5, "options": "-c lock_timeout=5s", **config.get("OPTIONS", {})}
     return config

@@ -35,7 +35,7 @@ AT_ONCE = 200  # requests under way for one account, at most
 AHEAD = 10.0  # seconds' worth of an account's pace that may be claimed ahead
 MOST_AHEAD = 1000
 MOST_IN_A_SET = 200
-GATHER = 0.02  # seconds that an answer waits for company: one commit for many
+GATHER = 0.1  # seconds that an answer waits for company: one commit for many
 
 
 class Worker:

@@ -107,15 +107,18 @@ def release(dues: Iterable[Due], until: datetime, *, counts: bool = False) -> No
 
 def save_answers(account: Account, answers: Sequence[Answer]) -> None:
     """Record what was heard, and reschedule what was not."""
+    # Opened once for all of them.
+    secrets_ = account.secrets() if any(answer.reply is not None for answer in answers) else []
     heard = [answer for answer in answers if _says_something(answer)]
     heard = _without_strangers(account, heard)
-    _keep_failed_exchanges(account, answers)
-    record([_item(account, answer) for answer in heard])
-    told = {answer.due.pk for answer in heard} | _leave_unaskable(account, answers)
-    unheard = [answer for answer in answers if answer.due.pk not in told]
-    _postpone(unheard)
     errors = [answer.error for answer in answers if answer.error is not None]
-    note_health(account, success=any(map(_is_alive, answers)), errors=errors)
+    with transaction.atomic():
+        _keep_failed_exchanges(account, answers, secrets_)
+        record([_item(account, answer, secrets_) for answer in heard])
+        note_health(account, success=any(map(_is_alive, answers)), errors=errors)
+    # Not in the same transaction: everybody locks messages in one order, and these may come before those.
+    told = {answer.due.pk for answer in heard} | _leave_unaskable(account, answers)
+    _postpone([answer for answer in answers if answer.due.pk not in told])
 
 
 def _is_alive(answer: Answer) -> bool:
@@ -171,7 +174,7 @@ def _without_strangers(account: Account, answers: Sequence[Answer]) -> list[Answ
     return kept
 
 
-def _item(account: Account, answer: Answer) -> Item:
+def _item(account: Account, answer: Answer, secrets_: list[str]) -> Item:
     report = answer.report
     if report is None:
         assert answer.error is not None  # noqa: S101 - _says_something
@@ -182,7 +185,7 @@ def _item(account: Account, answer: Answer) -> Item:
         account=account,
         source=Source.POLL,
         report=report,
-        evidence=_evidence(account, answer, answer.reply) if answer.reply and not answer.many else None,
+        evidence=_evidence(account, answer, answer.reply, secrets_) if answer.reply and not answer.many else None,
         received_at=answer.at,
         message_id=answer.due.pk,
         asked=answer.due.target,
@@ -191,7 +194,7 @@ def _item(account: Account, answer: Answer) -> Item:
     )
 
 
-def _evidence(account: Account, answer: Answer, reply: Reply) -> Evidence:
+def _evidence(account: Account, answer: Answer, reply: Reply, secrets_: list[str]) -> Evidence:
     whole = answer.item is None
     return evidence(
         account,
@@ -203,13 +206,14 @@ def _evidence(account: Account, answer: Answer, reply: Reply) -> Evidence:
         headers=reply.headers,
         context={"asked": context_of(answer.due.target)} if whole else {},
         problem=answer.error.message if answer.error else "",
+        mask=secrets_,
     )
 
 
-def _keep_failed_exchanges(account: Account, answers: Sequence[Answer]) -> None:
+def _keep_failed_exchanges(account: Account, answers: Sequence[Answer], secrets_: list[str]) -> None:
     """A reply about many that could not be read is kept once, on nobody's page."""
     failed = {id(a.reply): a for a in answers if a.many and a.reply is not None and a.error is not None}
-    Evidence.objects.bulk_create(_evidence(account, a, a.reply) for a in failed.values() if a.reply)
+    Evidence.objects.bulk_create(_evidence(account, a, a.reply, secrets_) for a in failed.values() if a.reply)
 
 
 def _postpone(answers: Sequence[Answer]) -> None:
