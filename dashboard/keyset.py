@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
 from django.db.models import BooleanField, F, Func, Model, Q, QuerySet, Value
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -16,6 +19,7 @@ Row = TypeVar("Row", bound=Model)
 # and begin with the row itself. Signed, so that nobody makes them up.
 _CURSOR = re.compile(r"([oftn][0-9a-f]{1,16})_([0-9a-f]{8})", re.ASCII)
 _SIGN = {"o": "<", "f": "<=", "n": ">", "t": ">="}
+MOST_WALKS = 64
 _LOOKUP = {"o": "pk__lt", "f": "pk__lte", "n": "pk__gt", "t": "pk__gte"}
 
 
@@ -33,24 +37,44 @@ class Window(Generic[Row]):
 
 
 class Branched(QuerySet[Row]):
-    """Rows that are the union of `branches`, which do not overlap; each is a walk along an index of its own.
+    """Rows that are the union of `walks`, which do not overlap; each goes along an index of its own.
 
     "effective IN (four values), newest first" would be sorted whole on SQLite; four short walks are merged instead.
     `time` is the column that tells what is newer, before the id does: then a span of time is one piece of each walk.
     """
 
-    branches: tuple[Q, ...] = ()
+    walks: tuple[QuerySet[Row], ...] = ()
     time: str = ""
 
     def _clone(self) -> Branched[Row]:
         clone: Branched[Row] = super()._clone()  # type: ignore[misc]
-        clone.branches, clone.time = self.branches, self.time
+        clone.walks, clone.time = self.walks, self.time
         return clone
 
     @classmethod
     def by(cls, time: str, model: type[Row]) -> Branched[Row]:
         found = cls(model)
-        found.time = time
+        found.time, found.walks = time, (QuerySet(model),)
+        return found
+
+    def _filter_or_exclude(self, negate: bool, args: Any, kwargs: Any) -> Branched[Row]:
+        """Of `filter` and `exclude`: the walks follow."""
+        found: Branched[Row] = super()._filter_or_exclude(negate, args, kwargs)  # type: ignore[misc]
+        found.walks = tuple(
+            walk.exclude(*args, **kwargs) if negate else walk.filter(*args, **kwargs) for walk in self.walks
+        )
+        return found
+
+    def none(self) -> Branched[Row]:
+        found: Branched[Row] = super().none()
+        found.walks = ()
+        return found
+
+    def split(self, condition: Q, branches: Collection[Q]) -> Branched[Row]:
+        """Those that meet the condition, which is to meet one of the branches. Too many walks are none."""
+        found: Branched[Row] = self.filter(condition)
+        if len(self.walks) * len(branches) <= MOST_WALKS:
+            found.walks = tuple(walk.filter(branch) for walk in self.walks for branch in branches)
         return found
 
 
@@ -82,6 +106,19 @@ def window(rows: QuerySet[Row], cursor: str, size: int) -> Window[Row]:
     page = found[:size][::-1]
     newer = _write("n", page[0].pk) if len(found) > size else None
     return Window(page, older=_write("o", page[-1].pk), newer=newer)
+
+
+def sifted(
+    rows: QuerySet[Row], cursor: str, size: int, *, keep: Callable[[list[Row]], list[Row]], among: int
+) -> Window[Row]:
+    """The page of those rows that `keep` keeps, out of so many at most: it may be short although more follows."""
+    looked = window(rows, cursor, among)
+    kept = keep(looked.items)
+    if len(kept) <= size:
+        return Window(kept, older=looked.older, newer=looked.newer)
+    if cursor and _read(cursor)[0] in "nt":
+        return Window(kept[-size:], older=looked.older, newer=_write("n", kept[-size].pk))
+    return Window(kept[:size], older=_write("o", kept[size - 1].pk), newer=looked.newer)
 
 
 def from_row(pk: int) -> str:
@@ -139,18 +176,34 @@ def _beside(rows: QuerySet[Row], going: str, pk: int) -> QuerySet[Row]:
 
 def _take(rows: QuerySet[Any], order: str, size: int, names: Sequence[str] = ()) -> list[Any]:
     """The first `size` rows, newest first where `order` is "-", or these values of them."""
-    key = [name for name in (getattr(rows, "time", ""), "pk") if name]
-    ordering = [f"{order}{name}" for name in key]
-    branches = getattr(rows, "branches", ())
-    if not branches:
-        found = rows.order_by(*ordering)[:size]
-        return list(found.values_list(*names) if names else found)
-    walks = (rows.filter(branch).order_by(*ordering).values_list(*key)[:size] for branch in branches)
-    places = sorted((place for walk in walks for place in walk), reverse=order == "-")[:size]
-    # By id alone: a row that has left the list meanwhile must not make the page look like the last.
-    found = rows.model._default_manager.filter(pk__in=[place[-1] for place in places]).order_by(*ordering)
-    found.query.select_related = rows.query.select_related
-    return list(found.values_list(*names) if names else found) if places else []
+    ordering = [f"{order}{name}" for name in (getattr(rows, "time", ""), "pk") if name]
+    if walks := getattr(rows, "walks", ()):
+        pks = _walked(walks, ordering, size)
+        # By id alone: a row that has left the list meanwhile must not make the page look like the last.
+        found = rows.model._default_manager.filter(pk__in=pks).order_by(*ordering)
+        found.query.select_related = rows.query.select_related
+    else:
+        pks, found = [0], rows.order_by(*ordering)[:size]
+    return list(found.values_list(*names) if names else found) if pks else []
+
+
+def _walked(walks: Iterable[QuerySet[Any]], ordering: Sequence[str], size: int) -> list[Any]:
+    """The ids of the first rows of all walks together: each is cut short by itself, and nothing is joined to them."""
+    key = [name.lstrip("-") for name in ordering]
+    parts: list[str] = []
+    values: list[Any] = []
+    for walk in walks:
+        with suppress(EmptyResultSet):
+            sql, given = walk.order_by(*ordering).values_list(*key)[:size].query.sql_with_params()
+            parts.append(f"SELECT * FROM ({sql}) AS walk")  # noqa: S608
+            values += given
+    if not parts:
+        return []
+    going = "DESC" if ordering[0].startswith("-") else "ASC"
+    places = ", ".join(f"{n} {going}" for n in range(1, len(key) + 1))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{' UNION ALL '.join(parts)} ORDER BY {places} LIMIT {int(size)}", values)
+        return [row[-1] for row in cursor.fetchall()]
 
 
 def _read(cursor: str) -> tuple[str, int]:

@@ -49,7 +49,7 @@ def filter_messages(
     overdue: bool = False,
     conflict: bool = False,
     twice: bool = False,
-) -> QuerySet[Message]:
+) -> Branched[Message]:
     """The messages that match everything given. Raises BadFilter.
 
     `status` and `ended` ("any", "missed") go by what a message is itself; `bucket` by what it counts as, its retries
@@ -57,17 +57,15 @@ def filter_messages(
     batch counts. `since` is inclusive, `until` is not. Pages of them go by `sent_at`, newest first.
     """
     found = Branched.by("sent_at", Message)
+    if country:
+        found = _to(found, _country(country))
     if status or ended:
         found = _being(found, status, ended)
     if bucket:
-        found = found.filter(effective__in=statuses_of(bucket))
-        found.branches = tuple(Q(effective=its) for its in statuses_of(bucket))
-    if account:
-        found = found.filter(account=_account(account))
-    if country:
-        found = found.filter(country=_country(country))
+        counting = statuses_of(bucket)
+        found = found.split(Q(effective__in=counting), [Q(effective=its) for its in counting])
     if batch:
-        found = _of_batches(found, batches_called(batch))
+        found = _in_batches(found, batches_called(batch), _account(account) if account else None)
     if batch and bucket:
         found = found.filter(root=None)
     if reference:
@@ -78,7 +76,11 @@ def filter_messages(
     if twice:
         # They are few and have an index, which SQLite would leave for a walk through the whole table, newest first.
         found = found.filter(pk__in=Message.objects.filter(deliveries__gt=1).values("pk"))
-    return _narrowed(found, since=since, until=until, overdue=overdue, conflict=conflict)
+    found = _narrowed(found, since=since, until=until, overdue=overdue, conflict=conflict)
+    if not account:
+        return found
+    found_by_more = batch or reference or provider_message_id or twice or conflict
+    return found.filter(account=_account(account)) if found_by_more else through(found, _account(account))
 
 
 def _being(found: Branched[Message], status: str, ended: str) -> Branched[Message]:
@@ -86,13 +88,30 @@ def _being(found: Branched[Message], status: str, ended: str) -> Branched[Messag
     own = set(_ended(ended) if ended else Status)
     if status:
         own &= {_status(status)}
-    found = found.filter(status__in=sorted(own))
-    found.branches = (*(Q(effective=its, status=its) for its in sorted(own)), ~Q(status=F("effective")))
-    return found
+    same = [Q(effective=its, status=its) for its in sorted(own)]
+    return found.split(Q(status__in=sorted(own)), [*same, *(Q(~Q(status=F("effective")), status=its) for its in own)])
 
 
-def _of_batches(found: Branched[Message], pks: list[int]) -> Branched[Message]:
-    return found.filter(batch=pks[0]) if len(pks) == 1 else found.filter(batch__in=pks)
+def _to(found: Branched[Message], country: str) -> Branched[Message]:
+    """The index by country is one of each account's messages."""
+    accounts = Account.objects.values_list("pk", flat=True)
+    return found.split(Q(country=country), [Q(country=country, account=pk) for pk in accounts])
+
+
+def through(found: Branched[Message], account: int) -> Branched[Message]:
+    """Those of one account, whose index goes on with what a message counts as."""
+    if len(found.walks) > 1:
+        return found.filter(account=account)
+    return found.split(Q(account=account), [Q(account=account, effective=status.value) for status in Status])
+
+
+def _in_batches(found: Branched[Message], pks: list[int], account: int | None) -> Branched[Message]:
+    """Through another account than the batch's own only what was sent again can have gone: little, with an index."""
+    others: set[int] = set()
+    if account is not None:
+        others = set(Batch.objects.filter(pk__in=pks).exclude(account=account).values_list("pk", flat=True))
+    branches = [Q(batch=pk, root__isnull=False) if pk in others else Q(batch=pk) for pk in pks]
+    return found.split(Q(batch__in=pks), branches)
 
 
 def _narrowed(
@@ -105,10 +124,10 @@ def _narrowed(
     if until:
         found = found.filter(sent_at__lt=until)
     if overdue:
-        found = found.filter(is_overdue(timezone.now()))
-        found.branches = found.branches or tuple(Q(effective=its) for its in _PENDING)
+        late = is_overdue(timezone.now())
+        found = found.split(late, [late & Q(effective=status) for status in _PENDING])
     if conflict:
-        found = found.filter(conflict=True)
+        found = found.filter(pk__in=Message.objects.filter(conflict=True).values("pk"))  # likewise
     return found
 
 

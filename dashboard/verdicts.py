@@ -19,7 +19,7 @@ from dashboard.models import Account, Event, Message, Orphan, Recipient, Retry
 from providers.base import Status
 
 NEWEST, FOR_USUAL = 400, 200  # looked through for those that were delivered; taken
-NEWEST_SENT, FOR_NEIGHBOURS = 200, 40
+NEWEST_SENT, FOR_NEIGHBOURS = 400, 40
 HOUR, HALF_HOUR = timedelta(hours=1), timedelta(minutes=30)
 TO_NUMBER = 50  # the newest other texts to the same number
 OF_RECORD = 200  # the newest messages of a number's record
@@ -124,11 +124,14 @@ def _alike(message: Message) -> QuerySet[Message]:
 
 def usual_of(message: Message) -> Usual | None:
     """How long the newest delivered texts took, by the provider's time of delivery where its zone was stated."""
-    delivered = {"status": Status.DELIVERED.value, "effective": Status.DELIVERED.value}
-    alike = _alike(message) if message.country else _alike(message).filter(**delivered)
-    newest = alike.order_by("-sent_at", "-pk").values("pk")[:NEWEST]
-    those = Message.objects.filter(pk__in=newest, **delivered).exclude(pk=message.pk).order_by("-sent_at", "-pk")
-    took = {pk: (sent, final) for pk, sent, final in those.values_list("pk", "sent_at", "final_at")[:FOR_USUAL]}
+    newest = _alike(message) if message.country else _alike(message).filter(effective=Status.DELIVERED.value)
+    rows = newest.order_by("-sent_at", "-pk").values_list("pk", "status", "effective", "sent_at", "final_at")[:NEWEST]
+    took = {
+        pk: (sent, final)
+        for pk, status, effective, sent, final in rows
+        if status == effective == Status.DELIVERED.value and pk != message.pk
+    }
+    took = dict(list(took.items())[:FOR_USUAL])
     stated = dict(
         Event.objects.filter(message__in=took, status=Status.DELIVERED.value, zone="stated")
         .order_by()
@@ -152,10 +155,13 @@ def neighbours_of(message: Message, usual: Usual | None, now: datetime) -> Neigh
     )
     since = until - HOUR if lately else message.sent_at - HALF_HOUR
     sent = _alike(message) if message.country else Message.objects.all()
-    newest = sent.filter(sent_at__gt=since, sent_at__lte=until).order_by("-sent_at", "-pk").values("pk")[:NEWEST_SENT]
-    near = Message.objects.filter(pk__in=newest, account=message.account_id).exclude(recipient=message.recipient_id)
-    rows = near.exclude(not_sent=True).order_by("-sent_at", "-pk").values_list("status", "reported")[:FOR_NEIGHBOURS]
-    others = [(Status(status), reported) for status, reported in rows]
+    newest = sent.filter(sent_at__gt=since, sent_at__lte=until).order_by("-sent_at", "-pk")
+    rows = newest.values_list("account_id", "recipient_id", "not_sent", "status", "reported")[:NEWEST_SENT]
+    others = [
+        (Status(status), reported)
+        for account, recipient, not_sent, status, reported in rows
+        if account == message.account_id and recipient != message.recipient_id and not not_sent
+    ][:FOR_NEIGHBOURS]
     return Neighbours.of(others, same_country=bool(message.country), lately=lately)
 
 

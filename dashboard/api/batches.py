@@ -13,7 +13,7 @@ from dashboard.api.messages import PAGE, READ_ERRORS, known_parameters
 from dashboard.api.schemas import BatchesOut, BatchFilters, BatchOut, ErrorAnswer
 from dashboard.api.shapes import batch_shape, listed
 from dashboard.keyset import BadCursor, window
-from dashboard.models import Batch
+from dashboard.models import Account, Batch
 from dashboard.tallies import sends_of, tally
 
 router = Router(tags=["batches"], auth=Needs("read"))
@@ -33,7 +33,8 @@ def list_batches(request: HttpRequest, filters: Query[BatchFilters]) -> dict[str
         if value := getattr(filters, name):
             if "\0" in value:
                 misshapen(name, "No name holds this character.")
-            found = found.filter(**{name: value})
+            # Both are unique in each account, and found by that.
+            found = found.filter(account__in=list(Account.objects.values_list("pk", flat=True)), **{name: value})
     try:
         rows = window(found, filters.cursor, PAGE)
     except BadCursor as error:

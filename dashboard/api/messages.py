@@ -16,7 +16,7 @@ from dashboard.api.schemas import ErrorAnswer, MessageDetail, MessageFilters, Me
 from dashboard.api.shapes import listed, message_shape, retry_shape, timeline_shape
 from dashboard.domain import phone
 from dashboard.models import ApiToken, Message, Recipient, Retry
-from dashboard.queries import BadFilter, filter_messages, page
+from dashboard.queries import BadFilter, filter_messages, page, through
 from dashboard.story import story
 from dashboard.vault import phone_hmac
 
@@ -89,12 +89,11 @@ def _page(token: ApiToken, filters: MessageFilters, number: str = "") -> dict[st
     try:
         found = filter_messages(**narrowed)
         if filters.account:
-            found = found.filter(account=account_for(token, filters.account))
+            found = through(found, account_for(token, filters.account).pk)
         elif token.account_id:
-            found = found.filter(account_id=token.account_id)
-        if number:
-            found = _of_number(found, number)
-        rows, following = page(found.select_related("account", "batch", "recipient"), filters.cursor, PAGE)
+            found = through(found, token.account_id)
+        wanted = _of_number(found, number) if number else found
+        rows, following = page(wanted.select_related("account", "batch", "recipient"), filters.cursor, PAGE)
     except BadFilter as error:
         misshapen(error.field, str(error))
     return listed([message_shape(message) for message in rows], following)

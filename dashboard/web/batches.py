@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _, gettext_lazy
 from django.views.decorators.http import require_GET
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
-from dashboard.keyset import BadCursor, window
-from dashboard.models import Batch, Message
+from dashboard.keyset import BadCursor, Window, sifted, window
+from dashboard.models import Account, Batch, Message
 from dashboard.tallies import sends, tally
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.bars import Segment, segments
@@ -28,6 +28,8 @@ from dashboard.web.parts import STOP_POLLING, page_or_partial, user_of
 from providers.base import MAX_ID_LENGTH, Provider
 
 PAGE = 25
+LOOKED_THROUGH = 1_000  # for one page, where most are orders of one message
+SEARCHED = 10_000  # the newest batches, for a part of a name
 NEWEST = 10
 MAY_GO_AGAIN = (Bucket.EXPIRED, Bucket.UNDELIVERABLE, Bucket.UNKNOWN)
 TOTAL = "total"  # the one counter of a provider that is not a bucket and still compares
@@ -39,26 +41,41 @@ class BatchFilter(Form):
     account = AccountChoice(required=False, label=gettext_lazy("Account"))
     name = forms.CharField(
         required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Name"),
-        help_text=gettext_lazy("Part of the name or of the provider’s id"),
+        help_text=gettext_lazy("Part of the name or of the provider’s id; an old one’s in full"),
     )  # fmt: skip
     singles = forms.BooleanField(required=False, label=gettext_lazy("Also orders of one message"))
 
-    def apply(self, batches: QuerySet[Batch]) -> QuerySet[Batch]:
+    def page(self, cursor: str) -> Window[Batch]:
+        """The batches of a page. Raises BadCursor."""
         if not self.is_valid():
-            return batches.none()
+            return Window([])
+        batches = Batch.objects.select_related("account")
         if account := self.cleaned_data["account"]:
-            batches = batches.filter(account__slug=account)
+            batches = batches.filter(account=Account.objects.get(slug=account))
         if name := self.cleaned_data["name"]:
-            return batches.filter(Q(name__icontains=name) | Q(provider_batch_id__icontains=name))
-        return batches if self.cleaned_data["singles"] else batches.filter(_more_than_an_order())
+            return window(batches.filter(_called(name)), cursor, PAGE)
+        if self.cleaned_data["singles"]:
+            return window(batches, cursor, PAGE)
+        return sifted(batches, cursor, PAGE, keep=_more_than_an_order, among=LOOKED_THROUGH)
 
 
-def _more_than_an_order() -> Q:
+def _called(name: str) -> Q:
+    """Whose name or provider's id holds this; an old one's is this."""
+    accounts = list(Account.objects.values_list("pk", flat=True))
+    newest = Batch.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    pks: list[int] = []
+    for field in ("name", "provider_batch_id"):
+        pks += Batch.objects.filter(account__in=accounts, **{field: name}).values_list("pk", flat=True)
+    holds = Q(name__icontains=name) | Q(provider_batch_id__icontains=name)
+    return Q(pk__in=pks) | Q(holds, pk__gt=newest - SEARCHED)
+
+
+def _more_than_an_order(batches: list[Batch]) -> list[Batch]:
     """Where every text is an order of its own, the batches worth a look would drown: those somebody named, those of
     several messages, and those still being listed."""
-    roots = Message.objects.filter(root=None)
-    several = roots.filter(Exists(roots.filter(batch=OuterRef("batch"), pk__gt=OuterRef("pk"))), batch=OuterRef("pk"))
-    return ~Q(name=F("provider_batch_id")) | Q(next_listing_at__isnull=False) | Q(Exists(several))
+    orders = [one.pk for one in batches if one.name == one.provider_batch_id and one.next_listing_at is None]
+    single = {pk for pk, counts in tally(orders).items() if sum(counts.values()) < 2}
+    return [one for one in batches if one.pk not in single]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +92,12 @@ class Row:
 @require_GET
 def batches(request: HttpRequest) -> HttpResponse:
     form = BatchFilter(request.GET)
-    found = form.apply(Batch.objects.select_related("account"))
     status, problem = 200, ""
+    shown: Window[Batch] = Window([])
     try:
-        shown = window(found, request.GET.get("cursor", ""), PAGE)
+        shown = form.page(request.GET.get("cursor", ""))
     except BadCursor as error:
-        status, problem, shown = 400, str(error), window(Batch.objects.none(), "", PAGE)
+        status, problem = 400, str(error)
     counts = tally([batch.pk for batch in shown.items])
     context = {
         "form": form,
@@ -104,7 +121,7 @@ def batch(request: HttpRequest, pk: int) -> HttpResponse:
     """The page of one batch. Asked by htmx with `?v=`, 204 says that what it shows is still so."""
     found = get_object_or_404(Batch.objects.select_related("account"), pk=pk)
     counts = tally([found.pk])[found.pk]
-    newest = list(Message.objects.filter(batch=found).select_related("account", "recipient").order_by("-pk")[:NEWEST])
+    newest = list(_newest(found).select_related("account", "recipient").order_by("-sent_at", "-pk"))
     sent = sends(found)
     moving = bool(counts[Bucket.PENDING]) or found.next_listing_at is not None
     version = _version(counts, sent, found.report_at, [(m.pk, m.status) for m in newest])
@@ -129,6 +146,12 @@ def batch(request: HttpRequest, pk: int) -> HttpResponse:
     if request.GET.get("v") == version:
         return HttpResponse(status=204)
     return render(request, template, context, status=200 if moving else STOP_POLLING)
+
+
+def _newest(batch: Batch) -> QuerySet[Message]:
+    """Looked up by themselves, so that nothing which is shown beside them leads away from the index."""
+    newest = Message.objects.filter(batch=batch).order_by("-sent_at", "-pk").values_list("pk", flat=True)
+    return Message.objects.filter(pk__in=list(newest[:NEWEST]))
 
 
 def _version(*shown: Any) -> str:

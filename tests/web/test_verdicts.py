@@ -265,9 +265,8 @@ def test_the_figures_are_found_by_index_and_within_bounds() -> None:
             cursor.execute("EXPLAIN QUERY PLAN " + sql.replace("%", "%%"))
             plan = [row[-1] for row in cursor.fetchall()]
         assert not [step for step in plan if step.startswith("SCAN")], (sql, plan)
-    figures = [sql for sql in gathered if "U0" in sql]
-    assert len(figures) == 2
-    assert all(sql.count("LIMIT") == 2 for sql in figures)
+    bounds = [int(sql.rpartition(" LIMIT ")[2]) for sql in gathered if " LIMIT " in sql]
+    assert max(bounds) <= 400
 
 
 # ------------------------------------------------------------------------------ a number's page
