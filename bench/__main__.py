@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import imports, intake, poll
+from bench import imports, intake, live, pages, poll
 from bench.harness import Options, slow_disk, work_folder
 from scripts import install, processes
 from scripts.common import SetupError, say
@@ -15,6 +15,8 @@ from scripts.serve import WEB_THREADS
 QUESTIONS: dict[str, Callable[[Options], None]] = {
     "intake": intake.measure,
     "poll": poll.measure,
+    "pages": pages.measure,
+    "live": live.measure,
     "import": imports.measure,
 }
 
@@ -27,7 +29,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="for so long each time (5)")
     parser.add_argument("--connections", type=int, default=64, help="of the load generator (64)")
     parser.add_argument("--threads", type=int, default=int(WEB_THREADS), help="of our web server (as `run` has them)")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of an imported file (1,000,000)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of a large file or database (1,000,000)")
     parser.add_argument("--fsync-delay", type=float, default=0.0, metavar="MS", help="a disk so much slower")
     given = vars(parser.parse_args())
     questions = given.pop("questions") or QUESTIONS
