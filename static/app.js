@@ -99,12 +99,18 @@
   });
   document.addEventListener("DOMContentLoaded", () => {
     if (!window.Idiomorph) return;
-    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS") && !(name === "checked" && node.type === "checkbox");
+    window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS") && name !== "checked";
     window.Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !(old.nodeType === 1 && old.hasAttribute("data-loaded"));
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     const target = event.detail.target;
     if (target && target.hasAttribute("data-keep")) target.setAttribute("data-loaded", "");
+  });
+
+  // on a narrow screen the tab of this page may be out of sight
+  document.addEventListener("DOMContentLoaded", () => {
+    const here = document.querySelector(".topbar-nav [aria-current]");
+    if (here) here.scrollIntoView({ block: "nearest", inline: "center" });
   });
 
   // ---- ages tick

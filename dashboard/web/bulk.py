@@ -23,11 +23,11 @@ from dashboard.keyset import BadCursor, Window, window
 from dashboard.models import Account, Bulk, BulkItem
 from dashboard.web import trail
 from dashboard.web.access import roles
-from dashboard.web.bulk_shown import Shown, counts_of, page_of, words_of
+from dashboard.web.bulk_shown import Shown, counts_of, page_of
 from dashboard.web.exports import CHUNK, Line, safe
 from dashboard.web.filters import at, in_one, without
 from dashboard.web.forms import Form
-from dashboard.web.messages_list import MessageFilter, has_phone
+from dashboard.web.messages_list import MessageFilter, has_phone, words_of
 from dashboard.web.parts import STOP_POLLING, at_most, page_or_partial, user_of
 
 PAGE = 25

@@ -26,8 +26,7 @@ from dashboard.ingest.bulk import to_send, waiting_until
 from dashboard.ingest.situation import throughs
 from dashboard.models import Account, Bulk, BulkItem, User
 from dashboard.web.bars import Segment, segments
-from dashboard.web.filters import Active, active
-from dashboard.web.messages_list import MessageFilter
+from dashboard.web.messages_list import MessageFilter, words_of
 from dashboard.web.tags import money, short
 from providers.base import Status
 
@@ -307,12 +306,6 @@ def look_of(bulk: Bulk) -> Look:
 
 def _list_url(**query: str) -> str:
     return f"?{urlencode(query)}#list"
-
-
-def words_of(query: QueryDict, form: MessageFilter) -> list[Active]:
-    """A filter in words."""
-    form.is_valid()
-    return active(query, form.labels, form.words())
 
 
 # ------------------------------------------------------------------------------ around the live part

@@ -26,7 +26,7 @@ from dashboard.web.access import roles
 from dashboard.web.buckets import BUCKET_LABELS
 from dashboard.web.chips import CHIPS
 from dashboard.web.columns import COLUMNS, columns_of, density_of
-from dashboard.web.filters import AccountChoice, Chosen, active, at, in_one, without
+from dashboard.web.filters import AccountChoice, Active, Chosen, active, at, in_one, without
 from dashboard.web.forms import Form
 from dashboard.web.hours import HoursField, hours_words
 from dashboard.web.parts import STOP_POLLING, page_or_partial
@@ -163,6 +163,12 @@ class MessageFilter(Form):
         return words
 
 
+def words_of(query: QueryDict, form: MessageFilter) -> list[Active]:
+    """A filter in words."""
+    form.is_valid()
+    return active(query, form.labels, form.words())
+
+
 def has_phone(query: QueryDict) -> bool:
     return any(name in query for name in PHONE_PARAMETERS)
 
@@ -189,7 +195,7 @@ def messages(request: HttpRequest) -> HttpResponse:
         "form": form,
         "list": shown,
         "rows": shown.rows,
-        "active": active(query, form.labels, form.words()),
+        "active": words_of(query, form),
         "older": at(query, shown.older),
         "newer": at(query, shown.newer),
         "problem": problem,
