@@ -62,8 +62,15 @@ def database(url: str) -> dict[str, Any]:
         }
     else:
         config["CONN_HEALTH_CHECKS"] = True
-        # As on SQLite: a webhook that waits longer for a lock is answered 503, and the provider comes again.
-        config["OPTIONS"] = {"connect_timeout": 5, "options": "-c lock_timeout=5s", **config.get("OPTIONS", {})}
+        given = dict(config.get("OPTIONS", {}))
+        if str(given.pop("pgbouncer", "off")).lower() in {"on", "true", "yes", "1"}:
+            # Each transaction may have another of the server's connections: no cursor outlives its own, and what is
+            # set at the start is refused. The role has it instead (docs/operating.md).
+            config["DISABLE_SERVER_SIDE_CURSORS"] = True
+        else:
+            # As on SQLite: a webhook that waits longer for a lock is answered 503, and the provider comes again.
+            given = {"options": "-c lock_timeout=5s", **given}
+        config["OPTIONS"] = {"connect_timeout": 5, **given}
     return config
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 from django.utils import timezone
@@ -20,7 +21,13 @@ def turn(job: Any) -> None:
     name = job.request.id.replace("-", "")[:16]
     if job.request.delivery_info.get("redelivered"):
         take_back(name, timezone.now())
-    asyncio.run(Worker(name, HOUSE).run(once=True, at_most=TURN))
+    asyncio.run(_work(Worker(name, HOUSE)))
+
+
+async def _work(worker: Worker) -> None:
+    # Whoever stops a service tells all of its processes; ours must not die of it while it sends.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    await worker.run(once=True, at_most=TURN)
 
 
 app.task(name="turn", bind=True)(turn)

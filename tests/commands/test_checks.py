@@ -71,6 +71,15 @@ def test_a_database_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> No
     assert [problem.msg.split(":")[0] for problem in settings_are_right(None)] == ["DATABASE_URL"]
 
 
+def test_through_pgbouncer_nothing_lives_longer_than_a_transaction() -> None:
+    url = "postgres://somebody:secret@host/name"
+    straight, pooled = database(url), database(f"{url}?pgbouncer=on")
+    assert "lock_timeout=5s" in straight["OPTIONS"]["options"]
+    assert "DISABLE_SERVER_SIDE_CURSORS" not in straight
+    assert pooled["DISABLE_SERVER_SIDE_CURSORS"] is True
+    assert pooled["OPTIONS"] == {"connect_timeout": 5}
+
+
 @pytest.mark.parametrize("url", ["", "amqp://127.0.0.1", "redis://", "127.0.0.1:6379"])
 def test_celery_needs_its_packages_and_a_redis(settings: Any, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     settings.WORKER_ENGINE, settings.BROKER_URL = "celery", url

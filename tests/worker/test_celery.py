@@ -134,3 +134,13 @@ def test_a_killed_workers_job_comes_back_within_half_a_minute_and_frees_what_it_
     with celery_worker():
         wait_until(lambda: Message.objects.filter(pk=message.pk, status="delivered", lease="").exists())
     assert len(rig.sim.requests("bsg")) == 2
+
+
+def test_a_service_that_is_stopped_with_all_its_processes_leaves_no_lease_behind(rig: Rig, broker: Broker) -> None:
+    rig.put(rig.account("smsbat", rate=2), *range(30))
+    with celery_worker() as worker:
+        wait_until(lambda: len(rig.sim.requests("smsbat")) >= 2)
+        os.killpg(worker.pid, signal.SIGTERM)
+        output, _ = worker.communicate(timeout=60)
+    assert "WorkerLost" not in output
+    assert not Message.objects.exclude(lease="").exists()
