@@ -32,9 +32,9 @@ def hour_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def last_hours(now: datetime) -> list[datetime]:
-    """The last full hour, and the same one on the days before."""
-    return [hour_of(now) - HOUR - day * 24 * HOUR for day in range(DAYS + 1)]
+def days_before(hour: datetime) -> list[datetime]:
+    """The same hour on the days before."""
+    return [hour - day * 24 * HOUR for day in range(1, DAYS + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,9 @@ class Looked:
     overdue: Mapping[int, Overdue]  # by account
 
 
-def look(accounts: Sequence[Account], period: Period, now: datetime, only: Account | None) -> Looked:
+def look(accounts: Sequence[Account], hour: datetime, period: Period, now: datetime, only: Account | None) -> Looked:
     """Read the samples, in two questions. The delay over time may be of one account `only`."""
-    hour, *days = last_hours(now)
+    days = days_before(hour)
     pks = [account.pk for account in accounts]
     newest = {pk: Walk(_NEWEST, (pk, *_stored(hour))) for pk in pks}
     before = {(pk, day): Walk(_FIRST_DELIVERED, (pk, *_stored(day), ON_EACH_DAY)) for pk in pks for day in days}

@@ -13,29 +13,27 @@ _TICKS = (1, 10, 60, 600, 3_600, 36_000, 86_400, 864_000)  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """From `low` at the bottom to `high` at the top; `ticks` are the values to name, topmost first."""
+    """`ticks` are the values to name, topmost first and evenly apart; between two of them it runs evenly, or by powers
+    where the axis is `logarithmic`."""
 
-    low: float
-    high: float
     ticks: tuple[float, ...]
     logarithmic: bool = False
 
-    def height(self, value: float) -> float:
-        """How far up a value is, from 0.0 to 1.0."""
-        low, high, at = self.low, self.high, min(max(value, self.low), self.high)
-        if self.logarithmic:
-            low, high, at = log(low), log(high), log(at)
-        return (at - low) / (high - low)
-
     def y(self, value: float) -> float:
-        return round(HEIGHT * (1 - self.height(value)), 1)
+        """How far down a value is. What is beyond the axis is at its end."""
+        at = min(max(value, self.ticks[-1]), self.ticks[0])
+        place = next(place for place, tick in enumerate(self.ticks[1:]) if at >= tick)
+        high, low = self.ticks[place], self.ticks[place + 1]
+        if self.logarithmic:
+            high, low, at = log(high), log(low), log(at)
+        return round(HEIGHT * (place + (high - at) / (high - low)) / (len(self.ticks) - 1), 1)
 
 
 def share_axis(shares: Sequence[float]) -> Axis:
     """Of percents. It begins at 0 unless all of them are well above."""
     least = min(shares, default=0.0)
     low = next((floor for floor in _FLOORS if least >= floor + 2), 0)
-    return Axis(low, 100, (100, (100 + low) / 2, low))
+    return Axis((100, (100 + low) / 2, low))
 
 
 def delay_axis(seconds: Sequence[float]) -> Axis:
@@ -44,7 +42,7 @@ def delay_axis(seconds: Sequence[float]) -> Axis:
     first = max((i for i, tick in enumerate(_TICKS[:-1]) if tick <= least), default=0)
     last = min((i for i, tick in enumerate(_TICKS) if tick >= most), default=len(_TICKS) - 1)
     ticks = _TICKS[first : max(last, first + 1) + 1]
-    return Axis(ticks[0], ticks[-1], tuple(reversed(ticks)), logarithmic=True)
+    return Axis(tuple(reversed(ticks)), logarithmic=True)
 
 
 def x(place: int, count: int) -> float:

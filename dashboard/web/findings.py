@@ -88,7 +88,7 @@ def _of_delay(account: Account, last: Hour, looked: Looked) -> Iterator[Finding]
 
 def _of_reports(account: Account, last: Hour, so_far: Hour, now: datetime) -> Iterator[Finding]:
     came = account.last_webhook_at
-    sent = last.sums.sent + so_far.sums.sent
+    sent = sum({hour.begin: hour.sums.sent for hour in (last, so_far)}.values())
     if came is not None and is_silent(now - came, sent):
         text = _("no report has come for %(time)s, though %(n)s texts went out.")
         yield Finding(account.name, text % {"time": short(now - came), "n": plain(sent)}, reverse("accounts"))

@@ -16,11 +16,12 @@ from django.views.decorators.http import require_safe
 from dashboard.domain.overview import Sums
 from dashboard.models import Account, HourCount, Message
 from dashboard.overview import (
+    HOUR,
     Looked,
     Overdue,
     Period,
+    days_before,
     hour_of,
-    last_hours,
     look,
     sample_of,
     sums_by_country,
@@ -60,7 +61,7 @@ class Known:
 
     account: Account
     health: Health
-    last: shown.Hour  # the last full hour
+    last: shown.Hour  # the last full hour; this one, before there was any other
     so_far: shown.Hour  # this one
 
 
@@ -69,8 +70,8 @@ def _overview(now: datetime, span: str, slug: str) -> dict[str, Any]:
     span = span if span in SPANS else "24h"
     only = next((account for account in accounts if account.slug == slug), None)
     period = Period.until(now, *SPANS[span])
-    looked = look(accounts, period, now, only)
     known, everything = _known(accounts, now)
+    looked = look(accounts, everything[0].begin, period, now, only)
     late = Overdue(
         count=sum(its.count for its in looked.overdue.values()),
         more=any(its.more for its in looked.overdue.values()),
@@ -84,6 +85,7 @@ def _overview(now: datetime, span: str, slug: str) -> dict[str, Any]:
         "waiting": waiting(),
         "rows": _rows(known, everything, looked, late),
         "hour": everything[0],
+        "so_far": everything[1],
         "zone_words": zone_label(timezone.localtime(now)),
         "over_time": shown.over_time(period, over_time, looked.delays.over_time, only.slug if only else ""),
         "countries": shown.countries(sums_by_country(period), accounts, period),
@@ -100,7 +102,8 @@ def _overview(now: datetime, span: str, slug: str) -> dict[str, Any]:
 def _known(accounts: Sequence[Account], now: datetime) -> tuple[list[Known], tuple[shown.Hour, shown.Hour]]:
     """Each account's last full hour and this one, and those of all accounts together."""
     this = hour_of(now)
-    last, *days = last_hours(now)
+    last = this - HOUR
+    days = days_before(last)
     sums = sums_by_hour([this, last, *days])
 
     def hour(begin: datetime, of: Sequence[Account]) -> shown.Hour:
@@ -114,6 +117,9 @@ def _known(accounts: Sequence[Account], now: datetime) -> tuple[list[Known], tup
             name=one.name if one else "",
         )
 
+    before = hour(last, accounts)
+    if not before.sums.sent and not before.before:
+        last = this
     known = [
         Known(
             account,

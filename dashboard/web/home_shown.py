@@ -144,7 +144,8 @@ def delay(hour: Hour, last: Usual | None, usual: Usual | None) -> Figure:
     note = "" if usual is None else _("usually %(half)s / %(most)s") % _times(usual)
     words = "{half} / {most}".format(**_times(last))
     url = hour.url(status=Status.DELIVERED.value)
-    return Figure(words, plain(last.count), url, note, delay_change(last, usual))
+    of = _("the newest %(n)s") if last.count < hour.sums.delivered else "%(n)s"
+    return Figure(words, of % {"n": plain(last.count)}, url, note, delay_change(last, usual))
 
 
 def _times(usual: Usual) -> dict[str, str]:

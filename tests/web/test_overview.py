@@ -261,6 +261,20 @@ def test_of_few_nothing_is_said(clock: Any) -> None:
     assert "%" not in page.split("The last full hour")[1].split("Usually:")[0]
 
 
+def test_the_first_hour_is_shown_while_there_is_no_other(clock: Any) -> None:
+    clock.move_to(NOON + timedelta(minutes=10))
+    ours = works(account())
+    ended(sends(ours, 40, sent_at=NOON), 10)
+    Account.objects.update(last_webhook_at=NOON - timedelta(hours=1))
+    page = words(signed_in("ops"))
+    assert "This hour so far 12:00–13:00 UTC" in page
+    assert "bsg: 25 % of 40 arrived, sent 12:00–13:00." in page
+    assert "though 40 texts went out" in page
+    assert "The last full hour" not in page
+    clock.move_to(NOON + timedelta(hours=1, minutes=10))
+    assert "The last full hour 12:00–13:00 UTC" in words(signed_in("ops"))
+
+
 def test_before_there_is_anything_it_says_how_to_start() -> None:
     admin, ops = signed_in("admin"), signed_in("ops")
     assert 'href="/accounts/~add/"' in admin.get("/").content.decode()
