@@ -28,6 +28,7 @@ from scripts.common import PYTHON, ROOT, SetupError, say
 DELAY = 0.1  # seconds until the provider answers
 AT_ONCE = (50, 200, 1000)
 MOST = 20_000  # messages in one round
+MANY = 4_000  # of them for each second, where many are asked about in one call
 LOOP, BARE, BULK = "the documents' loop", "bare sockets, {} at once", "our worker, many in one call"
 OURS = "our worker, {} at once"
 IDS = itertools.count(10**8)
@@ -74,7 +75,7 @@ def _provider() -> Iterator[int]:
 def _ways(settings: Mapping[str, str], server: int | None, seconds: float) -> list[Way]:
     def ours(at_once: int, *, bulk: bool = False) -> Callable[[], dict[str, float]]:
         def once() -> dict[str, float]:
-            count = MOST if bulk else min(MOST, int(at_once / DELAY * seconds))
+            count = min(MOST, int(seconds * (MANY if bulk else at_once / DELAY)))
             first = next(IDS)
             for _ in range(count):
                 next(IDS)
