@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from bench import harness
-from bench.harness import Figure, Options, Server, database, serving, settings_for, usage_of, work_folder
+from bench.harness import Figure, Options, Server, database, run_python, serving, settings_for, usage_of, work_folder
 from scripts.common import PYTHON, ROOT, SetupError, say
 
 ROWS = 100_000
@@ -57,6 +57,7 @@ def measure(options: Options) -> None:
             settings = {**settings_for(url), "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
             say(f"Making {ROWS:,} messages on {kind} ...")
             _run(["bench.generate", str(ROWS)], settings)
+            run_python([str(ROOT / "manage.py"), "collectstatic", "--no-input", "-v", "0"], settings)
             people = json.loads(_run(["bench.live", "people"], settings))
             results[kind] = _measured(kind, settings, people, options)
     say(f"Kept in {harness.save('live', options, results).relative_to(ROOT)}")

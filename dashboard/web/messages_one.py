@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from django.contrib import messages as notes
@@ -15,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from dashboard.domain.lifecycle import FINALS, PENDING
+from dashboard.domain.lifecycle import FINALS
 from dashboard.domain.schedule import deadline
 from dashboard.domain.verdict import verdict
 from dashboard.ingest.checks import want_check
@@ -31,6 +30,7 @@ from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
 from dashboard.web.forgotten import run_that_removed
 from dashboard.web.judged import card
+from dashboard.web.look import Look, look
 from dashboard.web.parts import STOP_POLLING, hide_digits, page_or_partial, sees_all, user_of
 from dashboard.web.telling import NEWEST, STORY_COOKIE, lines, to_come
 from providers.base import Status
@@ -38,9 +38,6 @@ from providers.base import Status
 MOST_EVIDENCE = 200
 MOST_EVENTS = 1000
 UNANSWERED = timedelta(minutes=1)
-# A verdict also changes by time alone: until this age of the message, look anew in such steps.
-STEPS = ((timedelta(minutes=5), timedelta(seconds=15)), (timedelta(hours=1), timedelta(minutes=1)))
-LAST_STEP = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +47,6 @@ class Tree:
     message: Message
     tries: list[Message]
     retries: list[Retry]
-
-    @property
-    def version(self) -> str:
-        """Changes whenever the page would look different."""
-        shown: list[Any] = [
-            (m.pk, m.status, m.effective, m.conflict, m.unconfirmed, m.heard_at, m.wanted_at, m.asked_at)
-            for m in self.tries
-        ]
-        shown += [(r.pk, r.state, r.changed_at) for r in self.retries]
-        if self.moving:
-            account = self.message.account
-            shown.append((_step(timezone.now() - self.message.sent_at), account.enabled, account.pause_reason))
-        return sha256(repr(shown).encode()).hexdigest()[:16]
-
-    @property
-    def moving(self) -> bool:
-        """Whether anything more is expected: then the page follows by itself."""
-        asked = any(m.wanted_at or m.unconfirmed or Status(m.status) in PENDING for m in self.tries)
-        return asked or any(r.state in Retry.HOLDING for r in self.retries)
-
-
-def _step(age: timedelta) -> tuple[timedelta, int]:
-    """Changes as often as the words "12 minutes ago" would."""
-    step = next((step for below, step in STEPS if age < below), LAST_STEP)
-    return step, age // step
 
 
 def tree_of(pk: int) -> Tree:
@@ -89,16 +61,16 @@ def tree_of(pk: int) -> Tree:
 @require_safe
 def message(request: HttpRequest, pk: int) -> HttpResponse:
     """The page. Asked with `?v=` by itself: 204 if what it shows is still so, 286 with the last version when done."""
-    tree = tree_of(pk)
     template = page_or_partial(request, "message.html", "live")
     refresh = template.endswith("#live")
-    if refresh and tree.moving and request.GET.get("v") == tree.version:
+    seen = look(pk)
+    if refresh and seen.moving and request.GET.get("v") == seen.version:
         return HttpResponse(status=204)
-    status = STOP_POLLING if refresh and not tree.moving else 200
-    return render(request, template, page(request, tree), status=status)
+    status = STOP_POLLING if refresh and not seen.moving else 200
+    return render(request, template, page(request, tree_of(pk), seen), status=status)
 
 
-def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
+def page(request: HttpRequest, tree: Tree, seen: Look) -> dict[str, Any]:
     message, user, now = tree.message, user_of(request), timezone.now()
     full, newest_first = sees_all(user), request.COOKIES.get(STORY_COOKIE) == NEWEST
     events = list(Event.objects.filter(message=message).order_by("pk")[:MOST_EVENTS])
@@ -110,7 +82,8 @@ def page(request: HttpRequest, tree: Tree) -> dict[str, Any]:
         "account": message.account,
         "recipient": message.recipient,
         "tree": tree,
-        "version": tree.version,
+        "version": seen.version,
+        "moving": seen.moving,
         "card": card(verdict(facts), Status(message.status), message.recipient_id),
         "usual": facts.usual,
         "neighbours": facts.neighbours,
