@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from dashboard.models import Account, Message, Retry, User
@@ -65,15 +66,20 @@ def test_four_workers_together_keep_to_an_accounts_pace(rig: Rig) -> None:
     left = [message.pk for message in found]
     owners: set[str] = set()
 
+    def all_there() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            return bool(cursor.fetchone()[0] > WORKERS)
+
     def done() -> bool:
         """A few more become due each time, so that whoever looks next finds some."""
-        few = 4 if rig.sim.requests("smsbat") else int(len(left) == count)
-        due, left[:] = left[:few], left[few:]
+        due, left[:] = left[:10], left[10:]
         Message.objects.filter(pk__in=due).update(next_check_at=timezone.now())
         owners.update(lease[:16] for lease in Message.objects.exclude(lease="").values_list("lease", flat=True))
         return len(rig.sim.requests("smsbat")) >= count
 
     with four_workers():
+        wait_until(all_there)
         wait_until(done)
     at = [request["at"] for request in rig.sim.requests("smsbat")]
     assert len(at) == count
