@@ -1,4 +1,4 @@
-.PHONY: demo run test test-all bench
+.PHONY: demo run test test-all pictures bench
 demo:
 	python3 scripts/dev.py demo
 run:
@@ -7,5 +7,7 @@ test:
 	python3 scripts/dev.py test
 test-all:
 	python3 scripts/dev.py test-all
+pictures:
+	python3 scripts/dev.py pictures
 bench:
 	python3 -m bench

@@ -13,6 +13,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "run": serve.run,
     "test": suite.test,
     "test-all": suite.test_all,
+    "pictures": suite.pictures,
     "check": suite.check,
 }
 

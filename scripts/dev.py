@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # ruff: noqa: I002, UP032, UP036 - an old Python has to get as far as the line that says it is too old
-"""Sets Aftersend up and runs it: `python3 scripts/dev.py demo|run|test|test-all|check`.
+"""Sets Aftersend up and runs it: `python3 scripts/dev.py demo|run|test|test-all|pictures|check`.
 
 Needs Python 3.11 and nothing else; everything it installs goes into `.venv`.
 """
@@ -32,6 +32,7 @@ def parse() -> argparse.Namespace:
     commands.add_parser("run", help="the real thing: web and worker; the first start makes keys and one sign-in")
     commands.add_parser("test", help="checks and tests on SQLite, PostgreSQL and a real browser")
     commands.add_parser("test-all", help="the same and the long tests")
+    commands.add_parser("pictures", help="a picture of every page, light and dark, wide and narrow, in var/pictures")
     commands.add_parser("check", help="style, types, import rules and Django's own checks")
     return parser.parse_args()
 

@@ -41,6 +41,31 @@ def check() -> int:
     return 1 if failed else 0
 
 
+def pictures() -> int:
+    """A picture of every page in both schemes and widths, in var/pictures."""
+    install.ensure(install.RUNTIME, install.CELERY, install.DEVELOPMENT)
+    chromium = _programs()[1]
+    folder = ROOT / "var" / "pictures"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    command = [
+        str(PYTHON),
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--slow",
+        "-m",
+        "browser",
+        "-k",
+        "accessible and fit",
+        "tests/web",
+    ]
+    code = processes.run(command, env={**os.environ, "CHROMIUM": chromium, "AFTERSEND_PICTURES": str(folder)})
+    say(f"{len(list(folder.iterdir()))} pictures are in {folder.relative_to(ROOT)}.")
+    return code
+
+
 def _test(*, slow: bool) -> int:
     install.ensure(install.RUNTIME, install.CELERY, install.DEVELOPMENT)
     binaries, chromium, redis = _programs()

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from dashboard.ingest import bulk as steps
@@ -15,8 +14,8 @@ from dashboard.ingest.retry import request_retry
 from dashboard.models import Batch, Bulk, BulkItem, Message, Retry, User
 from dashboard.queries import filter_messages
 from providers.base import Status
-from tests.factory import PASSWORD, account, person, reports, sends
-from tests.web.test_in_a_browser import LOOKS
+from tests.factory import account, person, reports, sends
+from tests.web.eyes import LOOKS, looking, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 COUNT = 60
@@ -49,14 +48,6 @@ def running(ops: User) -> Bulk:
     return bulk
 
 
-def sign_in(page: Page, user: User) -> None:
-    page.goto("/sign-in/")
-    page.fill("#id_username", user.username)
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_url("**/")
-
-
 @pytest.fixture
 def page(browser: Browser, live_server: Any, ops: User) -> Iterator[Page]:
     context = browser.new_context(base_url=live_server.url)
@@ -64,7 +55,7 @@ def page(browser: Browser, live_server: Any, ops: User) -> Iterator[Page]:
     complaints: list[str] = []
     page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    sign_in(page, ops)
+    sign_in(page, live_server.url, user=ops)
     yield page
     assert complaints == []
     context.close()
@@ -72,20 +63,18 @@ def page(browser: Browser, live_server: Any, ops: User) -> Iterator[Page]:
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_every_page_of_it_is_quiet_accessible_and_fits(
-    page: Page, ops: User, running: Bulk, scheme: Any, width: int
+    browser: Browser, live_server: Any, ops: User, running: Bulk, scheme: Any, width: int
 ) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
     planned = steps.plan(
         filter_messages(bucket="undeliverable"), user=ops, reason="Again", filters={"bucket": "undeliverable"}
     )
-    addresses = ("/bulk/", f"/bulk/{running.pk}/?show=to_come", f"/bulk/{planned.pk}/?show=excluded",
-                 "/bulk/new/?bucket=undeliverable", f"/batches/{Batch.objects.get().pk}/")  # fmt: skip
-    for address in addresses:
-        page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], address
+    with looking(browser, live_server, scheme, width) as look:
+        sign_in(look.page, look.base, user=ops)
+        look("/bulk/")
+        look(f"/bulk/{running.pk}/?show=to_come", name="bulk running")
+        look(f"/bulk/{planned.pk}/?show=excluded", name="bulk planned")
+        look("/bulk/new/?bucket=undeliverable")
+        look(f"/batches/{Batch.objects.get().pk}/", name="batch with failures")
 
 
 def test_from_the_list_to_a_run_by_keyboard_alone(page: Page) -> None:
@@ -129,7 +118,7 @@ def test_two_clicks_are_one(page: Page, running: Bulk) -> None:
 def test_it_works_without_javascript(browser: Browser, live_server: Any, ops: User) -> None:
     context = browser.new_context(java_script_enabled=False, base_url=live_server.url)
     page = context.new_page()
-    sign_in(page, ops)
+    sign_in(page, live_server.url, user=ops)
     page.goto("/messages/?bucket=undeliverable")
     page.click("text=Send these again")
     page.fill("#id_reason", "The network was down.")

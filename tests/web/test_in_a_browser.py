@@ -7,25 +7,18 @@ from typing import Any
 
 import pyotp
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from dashboard.ingest.ending import doubt
 from dashboard.ingest.retry import request_retry
 from dashboard.models import Account, Message
 from providers.base import Status
 from tests.factory import PASSWORD, account, person, report, sends, webhook
+from tests.web.eyes import LOOKS, looking, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-# Both schemes and both widths every time; all four pairs of them in `test-all`.
-LOOKS = [
-    ("light", 1440),
-    ("dark", 390),
-    pytest.param("light", 390, marks=pytest.mark.slow),
-    pytest.param("dark", 1440, marks=pytest.mark.slow),
-]
 
 
 @pytest.fixture
@@ -37,35 +30,57 @@ def message() -> Message:
     return found
 
 
-def sign_in(page: Page, base: str, *roles: str, to: str = "/") -> None:
-    user = person(*roles)
-    page.goto(f"{base}/sign-in/")
-    page.fill("#id_username", user.username)
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_url(f"{base}{to}")
-
-
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_every_page_is_quiet_accessible_and_fits(
     browser: Browser, live_server: Any, message: Message, scheme: Any, width: int
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    sign_in(page, live_server.url, "support", "ops", "admin")
-    addresses = ("/", "/find/", "/help/statuses/", "/attention/", f"/messages/{message.pk}/",
-                 f"/recipients/{message.recipient_id}/", f"/messages/{message.pk}/retry/")  # fmt: skip
-    for address in addresses:
-        page.goto(live_server.url + address)
-        assert page.evaluate("document.documentElement.dataset.bsTheme") == scheme
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
-        assert complaints == [], address
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], address
-        complaints.clear()
-    page.close()
+    with looking(browser, live_server, scheme, width) as look:
+        look("/sign-in/")
+        sign_in(look.page, look.base, "support", "ops", "admin")
+        for address in ("/", "/find/", "/help/statuses/", "/attention/", f"/messages/{message.pk}/",
+                        f"/recipients/{message.recipient_id}/", f"/messages/{message.pk}/retry/"):  # fmt: skip
+            look(address)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [("light", 1440), *(pytest.param(*look, marks=pytest.mark.slow) for look in (("dark", 390), ("light", 390)))],
+)
+def test_the_lists_and_forms_are_quiet_accessible_and_fit(
+    browser: Browser, live_server: Any, message: Message, scheme: Any, width: int
+) -> None:
+    """With a text that is long, one that is written from right to left, and a full page of rows."""
+    ours, other = message.account, account("long", "bsg", label="Hauptleitung für Einmalkennwörter der Filialen " * 2)
+    sends(ours, 60, first=100, text="حزمتك جاهزة للاستلام")
+    (wide,) = sends(other, 1, first=900, text="LongWordWithoutAnyPlaceToBreakIt" * 8, batch="x" * 120, sender="S" * 11)
+    report(wide, Status.FAILED, detail="SubscriberUnreachableForUnknownReasons" * 5)
+    webhook(ours, {"message_id": message.match_id, "status": "failed", "detail": "متعذر التسليم"})
+    evidence = message.events.exclude(evidence=None).latest("pk").evidence_id
+    somebody = person("support", "ops", "admin")
+    with looking(browser, live_server, scheme, width) as look:
+        sign_in(look.page, look.base, user=somebody)
+        own, one = f"/accounts/{other.slug}/", f"/messages/{wide.pk}/"
+        for address in ("/messages/", "/messages/?status=expired", one, "/batches/", f"/batches/{wide.batch_id}/",
+                        f"/messages/{message.pk}/evidence/{evidence}/", "/accounts/", own, f"{own}edit/",
+                        f"{own}credentials/", f"{own}test-text/", "/accounts/~add/", "/people/",
+                        f"/people/{somebody.pk}/", "/people/tokens/", "/password/", "/audit/"):  # fmt: skip
+            look(address)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_pages_with_nothing_on_them_are_quiet_accessible_and_fit(
+    browser: Browser, live_server: Any, db: None, scheme: Any, width: int
+) -> None:
+    with looking(browser, live_server, scheme, width) as look:
+        sign_in(look.page, look.base, "support", "ops", "admin")
+        for address in ("/", "/find/", "/messages/", "/batches/", "/bulk/", "/attention/", "/accounts/", "/audit/"):
+            look(address, name=f"nothing yet {address}")
+        look.page.goto(look.base + "/messages/")
+        look.page.fill("#topbar-q", "0722 000 000")
+        look.page.press("#topbar-q", "Enter")
+        look.page.wait_for_load_state()
+        look(name="nothing found")
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
@@ -76,29 +91,25 @@ def test_the_button_follows_what_is_chosen_and_its_dialog_is_quiet_accessible_an
     account("other", "bsg", label="Another one")
     Message.objects.filter(pk=message.pk).update(text="Dear Ann, your parcel is here. " * 8)
     report(message, Status.FAILED, detail="Absent subscriber")
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-    sign_in(page, live_server.url, "ops")
-    page.goto(f"{live_server.url}/messages/{message.pk}/retry/")
-    for part in ("details.compare", "details.change"):
-        page.click(f"{part} > summary")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = Axe().run(page).response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
-    button = page.locator("#promise button[type=submit]")
-    assert "(2 parts)" in button.inner_text()
-    page.select_option("#id_account", "other")
-    page.wait_for_selector("#promise button:has-text('via Another one')")
-    page.fill("#id_text", "Ask us.")
-    page.press("#id_text", "Tab")
-    page.wait_for_selector("#promise button:has-text('(1 part)')")
-    page.fill("#id_reason", "They called.")
-    button.click()
-    page.wait_for_url(f"{live_server.url}/messages/{message.pk}/")
-    made = Message.objects.get(root=message)
-    assert (made.account.slug, made.text, complaints) == ("other", "Ask us.", [])
-    page.close()
+    with looking(browser, live_server, scheme, width) as look:
+        page = look.page
+        sign_in(page, look.base, "ops")
+        page.goto(f"{look.base}/messages/{message.pk}/retry/")
+        for part in ("details.compare", "details.change"):
+            page.click(f"{part} > summary")
+        look(name="send again")
+        button = page.locator("#promise button[type=submit]")
+        assert "(2 parts)" in button.inner_text()
+        page.select_option("#id_account", "other")
+        page.wait_for_selector("#promise button:has-text('via Another one')")
+        page.fill("#id_text", "Ask us.")
+        page.press("#id_text", "Tab")
+        page.wait_for_selector("#promise button:has-text('(1 part)')")
+        page.fill("#id_reason", "They called.")
+        button.click()
+        page.wait_for_url(f"{look.base}/messages/{message.pk}/")
+        made = Message.objects.get(root=message)
+        assert (made.account.slug, made.text) == ("other", "Ask us.")
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
@@ -109,63 +120,47 @@ def test_a_doubt_can_be_settled_and_its_page_is_quiet_accessible_and_fits(
     report(message, Status.FAILED)
     retry = request_retry(message.pk, reason="Nothing came.", nonce="n", user=person("ops"))[0]
     doubt(retry, "We cannot tell whether it went out.", timezone.now() - timedelta(minutes=15))
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-    sign_in(page, live_server.url, "ops")
-    for address in ("/attention/", f"/messages/{retry.message_id}/doubt/"):
-        page.goto(live_server.url + address)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], address
-    page.fill("#id_reason", "The provider's page does not show it.")
-    page.click("text=It did not go out")
-    page.wait_for_url(f"{live_server.url}/messages/{retry.message_id}/")
-    assert page.locator("text=The provider's page does not show it.").count() > 0
-    assert complaints == []
-    page.close()
+    with looking(browser, live_server, scheme, width) as look:
+        page = look.page
+        sign_in(page, look.base, "ops")
+        look("/attention/", name="attention with a doubt")
+        look(f"/messages/{retry.message_id}/doubt/", name="doubt")
+        page.fill("#id_reason", "The provider's page does not show it.")
+        page.click("text=It did not go out")
+        page.wait_for_url(f"{look.base}/messages/{retry.message_id}/")
+        assert page.locator("text=The provider's page does not show it.").count() > 0
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_the_second_factor_is_quiet_accessible_and_fits(
     browser: Browser, live_server: Any, https: None, scheme: Any, width: int
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-
-    def look() -> None:
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
-        assert complaints == [], page.url
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], page.url
-
-    sign_in(page, live_server.url, "support", to="/second-factor/set-up/")
-    assert page.evaluate("document.querySelector('.qr').naturalWidth") > 0
-    look()
-    secret = page.inner_text("#secret").replace(" ", "")
-    page.fill("#id_code", pyotp.TOTP(secret).now())
-    page.press("#id_code", "Enter")
-    page.wait_for_url(f"{live_server.url}/second-factor/codes/*")
-    look()
-    recovery = page.inner_text(".recovery-codes li:first-child")
-    page.click("text=I have kept them")
-    page.goto(f"{live_server.url}/password/")
-    look()
-    name = page.inner_text(".menu-name")
-    page.context.clear_cookies()
-    page.goto(f"{live_server.url}/sign-in/")
-    page.fill("#id_username", name)
-    page.fill("#id_password", PASSWORD)
-    page.press("#id_password", "Enter")
-    page.wait_for_url(f"{live_server.url}/second-factor/")
-    look()
-    page.click("text=Without the phone")
-    page.fill("#id_recovery", recovery)
-    look()
-    page.press("#id_recovery", "Enter")
-    page.wait_for_selector("text=9 recovery codes are left.")
-    page.close()
+    with looking(browser, live_server, scheme, width) as look:
+        page = look.page
+        sign_in(page, look.base, "support", to="/second-factor/set-up/")
+        assert page.evaluate("document.querySelector('.qr').naturalWidth") > 0
+        look()
+        secret = page.inner_text("#secret").replace(" ", "")
+        page.fill("#id_code", pyotp.TOTP(secret).now())
+        page.press("#id_code", "Enter")
+        page.wait_for_url(f"{look.base}/second-factor/codes/*")
+        look(name="second factor codes")
+        recovery = page.inner_text(".recovery-codes li:first-child")
+        page.click("text=I have kept them")
+        look("/password/", name="password and second factor")
+        name = page.inner_text(".menu-name")
+        page.context.clear_cookies()
+        page.goto(f"{look.base}/sign-in/")
+        page.fill("#id_username", name)
+        page.fill("#id_password", PASSWORD)
+        page.press("#id_password", "Enter")
+        page.wait_for_url(f"{look.base}/second-factor/")
+        look()
+        page.click("text=Without the phone")
+        page.fill("#id_recovery", recovery)
+        look(name="recovery code")
+        page.press("#id_recovery", "Enter")
+        page.wait_for_selector("text=9 recovery codes are left.")
 
 
 def test_a_message_follows_by_itself_and_keeps_open_what_was_opened(

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 import time_machine
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from dashboard.models import Message
 from providers.base import Status
 from tests.factory import account, report, sends
-from tests.web.test_in_a_browser import LOOKS, sign_in
+from tests.web.eyes import LOOKS, looking, sign_in
 from tests.web.test_overview import a_day_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -44,18 +43,12 @@ def sent_by_two() -> list[Message]:
 def test_it_is_quiet_accessible_and_fits(
     browser: Browser, live_server: Any, traffic: list[Message], scheme: Any, width: int
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints: list[str] = []
-    page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
-    sign_in(page, live_server.url, "ops", "admin")
-    for closed in page.locator("details.behind > summary").all():
-        closed.click()
-    assert page.locator("svg[role=img]").count() == 2
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = Axe().run(page).response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
-    assert complaints == []
-    page.close()
+    with looking(browser, live_server, scheme, width) as look:
+        sign_in(look.page, look.base, "ops", "admin")
+        for closed in look.page.locator("details.behind > summary").all():
+            closed.click()
+        assert look.page.locator("svg[role=img]").count() == 2
+        look(name="overview with traffic")
 
 
 def test_it_follows_by_itself_unless_paused_and_leaves_open_what_is_open(
