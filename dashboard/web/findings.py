@@ -37,16 +37,21 @@ class Finding:
     bad: bool = False
 
 
-def findings(judged: Sequence[Judged], looked: Looked, late: Overdue, now: datetime) -> list[Finding]:
-    """What is wrong first, in the order of the accounts."""
+def findings(
+    judged: Sequence[Judged], together: tuple[Hour, Hour], looked: Looked, late: Overdue, now: datetime
+) -> list[Finding]:
+    """What is wrong first, in the order of the accounts. Where each has too few to say, all `together` may have not."""
     found: list[Finding] = []
     for account, how, last, so_far in judged:
         if not account.enabled:
             continue
         found += _of_health(account, how)
-        found += _of_hours(account, last, so_far)
+        found += _of_shares(account.name, last, so_far)
+        found += _of_volume(account.name, last)
         found += _of_delay(account, last, looked)
         found += _of_reports(account, last, so_far, now)
+    if not any(one.delivered_change in _WORSE for _account, _how, *hours in judged for one in hours):
+        found += _of_shares(_("All accounts together"), *together)
     if late.count:
         text = ngettext("%(n)s message is overdue: no word when there should be one.",
                         "%(n)s messages are overdue: no word when there should be one.", late.count)  # fmt: skip
@@ -63,7 +68,7 @@ def _of_health(account: Account, how: Health) -> Iterator[Finding]:
         yield Finding(account.name, how.sentence, reverse("accounts"))
 
 
-def _of_hours(account: Account, last: Hour, so_far: Hour) -> Iterator[Finding]:
+def _of_shares(name: str, last: Hour, so_far: Hour) -> Iterator[Finding]:
     """Of the two hours the newer one that is worse."""
     for hour in (so_far, last):
         if hour.delivered_change in _WORSE:
@@ -71,11 +76,14 @@ def _of_hours(account: Account, last: Hour, so_far: Hour) -> Iterator[Finding]:
             text = _("%(share)s of %(n)s arrived, sent %(hours)s") % told
             usual = "" if hour.usual.few else "; " + _("usually %(share)s") % {"share": hour.usual.percent}
             bad = hour.delivered_change is Change.FAR_WORSE
-            yield Finding(account.name, f"{text}{usual}.", hour.url(ended="missed"), bad)
-            break
+            yield Finding(name, f"{text}{usual}.", hour.url(ended="missed"), bad)
+            return
+
+
+def _of_volume(name: str, last: Hour) -> Iterator[Finding]:
     if last.sent_change in _WORSE:
         told = {"n": plain(last.sums.sent), "usual": plain(last.usually_sent), "hours": last.words}
-        yield Finding(account.name, _("only %(n)s texts sent %(hours)s; usually %(usual)s.") % told, last.url())
+        yield Finding(name, _("only %(n)s texts sent %(hours)s; usually %(usual)s.") % told, last.url())
 
 
 def _of_delay(account: Account, last: Hour, looked: Looked) -> Iterator[Finding]:

@@ -76,7 +76,8 @@ def _overview(now: datetime, span: str, slug: str) -> dict[str, Any]:
         count=sum(its.count for its in looked.overdue.values()),
         more=any(its.more for its in looked.overdue.values()),
     )
-    found = findings([(one.account, one.health, one.last, one.so_far) for one in known], looked, late, now)
+    judged = [(one.account, one.health, one.last, one.so_far) for one in known]
+    found = findings(judged, everything, looked, late, now)
     over_time = sums_over_time(period, only)
     context: dict[str, Any] = {
         "accounts": accounts,

@@ -261,6 +261,15 @@ def test_of_few_nothing_is_said(clock: Any) -> None:
     assert "%" not in page.split("The last full hour")[1].split("Usually:")[0]
 
 
+def test_where_each_account_has_too_few_all_together_may_have_enough(clock: Any) -> None:
+    clock.move_to(NOON + timedelta(minutes=10))
+    for place, ours in enumerate((works(account()), works(account("rt", "roycetalk")))):
+        ended(sends(ours, 20, first=100 * place, sent_at=NOON - timedelta(minutes=55)), 2)
+    page = words(signed_in("ops"))
+    assert "One thing is wrong now" in page
+    assert "All accounts together: 10 % of 40 arrived, sent 11:00–12:00." in page
+
+
 def test_the_first_hour_is_shown_while_there_is_no_other(clock: Any) -> None:
     clock.move_to(NOON + timedelta(minutes=10))
     ours = works(account())
