@@ -63,33 +63,36 @@ class Pace:
         self._turns: deque[float] = deque()
         self._end = 0.0  # of what we reserved last
         self._waiting = 0
-        self._in_order = asyncio.Lock()
         self._asking: asyncio.Task[None] | None = None
 
     async def turn(self, start_by: datetime | None) -> bool:
         """Wait for our turn; False, and no turn is spent, where it comes after `start_by`."""
-        self._waiting += 1
-        try:
-            async with self._in_order:
-                if start_by is not None and timezone.now() > start_by:
-                    return False
-                at = await self._next()
-                await asyncio.sleep(at - time.monotonic())
+        while True:
+            if start_by is not None and timezone.now() > start_by:
+                return False
+            at = await self._next()
+            if (early := at - time.monotonic()) > 0:
+                await asyncio.sleep(early)
+            if time.monotonic() <= at + LATE:
                 return start_by is None or timezone.now() <= start_by
-        finally:
-            self._waiting -= 1
 
     async def _next(self) -> float:
-        while True:
-            while self._turns and self._turns[0] < time.monotonic() - LATE:
-                self._turns.popleft()
-            few = len(self._turns) <= self._block // 2
-            if few and self._waiting > len(self._turns) and (self._asking is None or self._asking.done()):
-                self._asking = self._start(self._ask(min(self._waiting - len(self._turns), self._block)))
-            if self._turns:
-                return self._turns.popleft()
-            if self._asking is not None:
-                await asyncio.wait([self._asking])  # which is not ended by our being cancelled
+        """The first turn that is left. Many may wait here at once: those who do go on together."""
+        self._waiting += 1
+        try:
+            while True:
+                while self._turns and self._turns[0] < time.monotonic() - LATE:
+                    self._turns.popleft()
+                few = len(self._turns) <= self._block // 2
+                if few and self._waiting > len(self._turns) and (self._asking is None or self._asking.done()):
+                    wanted = max(self._waiting - len(self._turns), self._block // 8)  # others come while we ask
+                    self._asking = self._start(self._ask(min(wanted, self._block)))
+                if self._turns:
+                    return self._turns.popleft()
+                if self._asking is not None:
+                    await asyncio.wait([self._asking])  # which is not ended by our being cancelled
+        finally:
+            self._waiting -= 1
 
     async def _ask(self, count: int) -> None:
         block = await self._reserve(count)
