@@ -34,7 +34,7 @@ def orm(rows: str, file: str) -> None:
                 batch, _ = Batch.objects.get_or_create(
                     account=account, name=row["batch"], defaults={"created_at": timezone.now()}
                 )
-                message = _message(account, row, recipient, batch)
+                message = _message(account, row, recipient, batch, "orm")
                 message.save()
                 _event(message).save()
 
@@ -53,7 +53,7 @@ def bulk(rows: str, file: str) -> None:
                     account=account, name=name, defaults={"created_at": timezone.now()}
                 )
             messages = [
-                _message(account, row, recipients[phone_hmac(_digits(row["to"]))], batches[row["batch"]])
+                _message(account, row, recipients[phone_hmac(_digits(row["to"]))], batches[row["batch"]], "bulk")
                 for row in chunk
             ]
             Message.objects.bulk_create(messages)
@@ -74,9 +74,8 @@ def raw(rows: str, file: str) -> None:
                 id=secrets.token_hex(8), digits=digits, reversed=digits[::-1], hmac=secrets.token_hex(32),
                 created_at=timezone.now(),
             )  # fmt: skip
-            message = _message(account, row, recipient, batch)
+            message = _message(account, row, recipient, batch, "raw")
             message.pk = pk
-            message.provider_message_id = message.match_id = f"raw {message.match_id}"
             event = _event(message)
             event.pk = pk + 10**9
             recipients.append(recipient)
@@ -122,11 +121,11 @@ def _digits(text: str) -> str:
     return text[1:] if text.startswith("+") else f"254{text.replace(' ', '')[1:]}"
 
 
-def _message(account: Account, row: dict[str, str], recipient: Recipient, batch: Batch) -> Message:
-    now = timezone.now()
+def _message(account: Account, row: dict[str, str], recipient: Recipient, batch: Batch, way: str) -> Message:
+    now, name = timezone.now(), f"{way} {row['provider_message_id']}"  # each way has messages of its own
     return Message(
-        account=account, recipient=recipient, batch=batch, provider_message_id=row["provider_message_id"],
-        match_id=row["provider_message_id"], reference=row["reference"], text=row["text"], sender=row["sender"],
+        account=account, recipient=recipient, batch=batch, provider_message_id=name, match_id=name,
+        reference=row["reference"], text=row["text"], sender=row["sender"],
         sent_at=datetime.fromisoformat(row["sent_at"]), cost=row["cost"], currency=row["currency"], parts=row["parts"],
         created_at=now, status="queued", effective="queued", heard_at=now, next_check_at=now,
     )  # fmt: skip
