@@ -1,27 +1,33 @@
 """The demo's life: five accounts on the simulator, three people, and texts that keep going out to nobody.
 
-Every text is sent through the provider's documented API over a real socket, and registered with the reply it got.
+Every text of today is sent through the provider's documented API over a real socket, and registered with the reply it
+got. The week before is written down as it was told then, so that there is something that today can be compared with.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import random
 import secrets
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import OperationalError
 from django.utils import timezone
 
 from dashboard.accounts import save_account
-from dashboard.ingest.register import batch_of
+from dashboard.ingest.items import Item
+from dashboard.ingest.record import record
+from dashboard.ingest.register import Send, batch_of, register
 from dashboard.ingest.replies import ReplyRefused, register_reply
 from dashboard.models import Account, User
 from dashboard.models.messages import Source
 from dashboard.models.people import ROLES
 from providers import PROVIDERS
-from providers.base import Outgoing, ProviderError, Reply, Request
+from providers.base import Entry, Outgoing, ProviderError, Reply, Report, Request, Status
 from providers.http import Caller
 from providers.simulator import traffic
 
@@ -38,6 +44,11 @@ SINGLES = 120  # of each account at the start
 PACE = 1.5  # seconds between two new texts afterwards
 NEW_BATCH_EVERY = 80  # texts
 TRIES = 30
+PAST = timedelta(days=7)
+BY_DAY, BY_NIGHT = 36, 8  # texts an hour of each account in that week
+FATES = (  # of a hundred
+    (Status.DELIVERED, 88), (Status.EXPIRED, 5), (Status.UNDELIVERABLE, 4), (Status.FAILED, 2), (Status.REJECTED, 1),
+)  # fmt: skip
 
 
 def people() -> list[tuple[str, str, str]]:
@@ -66,6 +77,48 @@ def accounts(simulator_url: str) -> list[Account]:
             )
         )  # fmt: skip
     return made
+
+
+def past(account: Account, now: datetime) -> None:
+    """A week of texts that have ended, the newest hours first."""
+    chance = random.Random(account.slug)  # noqa: S311 - the same week every time
+    usual = chance.uniform(4, 9)  # seconds until a text of this account arrives
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    while hour > now - PAST:
+        hour -= timedelta(hours=1)
+        with contextlib.suppress(OperationalError):  # a busy database: an hour less
+            _past_hour(account, hour, chance, usual)
+
+
+def _past_hour(account: Account, hour: datetime, chance: random.Random, usual: float) -> None:
+    words = {status: word for word, status in account.provider.words.items()}
+    known = [status for status, _ in FATES if status in words]
+    weights = [weight for status, weight in FATES if status in words]
+    most = BY_DAY if 6 <= hour.hour < 20 else BY_NIGHT
+    sends = [
+        Send(
+            to=traffic.number(account.provider_key, chance), provider_message_id=f"past-{chance.getrandbits(80):x}",
+            text=_text(chance), sender=SENDER, sent_at=hour + timedelta(seconds=chance.uniform(0, 3599)),
+        )
+        for _ in range(chance.randrange(most * 3 // 4, most * 5 // 4))
+    ]  # fmt: skip
+    items = []
+    for sent, registered in zip(sends, register(account, sends, Source.API), strict=True):
+        status = chance.choices(known, weights)[0]
+        took = 3600 if status is Status.EXPIRED else chance.lognormvariate(math.log(usual), 0.9)
+        at = (sent.sent_at or hour) + timedelta(seconds=took)
+        report = Report(id=sent.provider_message_id, entries=(Entry(word=words[status], status=status),))
+        items.append(
+            Item(
+                account=account, source=Source.POLL, report=report, received_at=at,
+                message_id=registered.message_id, answered=True,
+            )
+        )  # fmt: skip
+    record(items)
+
+
+def _text(chance: random.Random) -> str:
+    return chance.choice(TEXTS).format(code=chance.randrange(100_000, 1_000_000))
 
 
 class Traffic:
@@ -106,7 +159,7 @@ class Traffic:
     async def one(self, account: Account, fate: int | None = None) -> None:
         outgoing = Outgoing(
             to=traffic.number(account.provider_key, self._chance, fate),
-            text=self._text(),
+            text=_text(self._chance),
             sender=SENDER,
             reference=f"d{self._chance.getrandbits(60):x}",
             callback_url=account.webhook_url,
@@ -117,11 +170,8 @@ class Traffic:
 
     async def batch(self, account: Account, name: str, size: int) -> None:
         numbers = [traffic.number(account.provider_key, self._chance) for _ in range(size)]
-        request = traffic.bulk(account.provider_key, numbers, self._text(), SENDER, account.webhook_url)
+        request = traffic.bulk(account.provider_key, numbers, _text(self._chance), SENDER, account.webhook_url)
         await self._send(account, request, name)
-
-    def _text(self) -> str:
-        return self._chance.choice(TEXTS).format(code=self._chance.randrange(100_000, 1_000_000))
 
     async def _send(self, account: Account, request: Request, batch: str = "") -> None:
         try:
@@ -147,10 +197,16 @@ def _register(account: Account, reply: Reply, request: Request, batch: str) -> N
     register_reply(account, payload, request.json, Source.API)
 
 
+async def _before(made: Sequence[Account]) -> None:
+    now = timezone.now()
+    for account in made:
+        await asyncio.get_running_loop().run_in_executor(None, past, account, now)
+
+
 async def run(simulator_url: str, made: Sequence[Account]) -> None:
     """Fill the dashboard, then keep it moving until cancelled."""
     async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS) as caller:
         life = Traffic(caller, simulator_url, made)
         await life.connect_webhooks()
         await life.first()
-        await life.go_on()
+        await asyncio.gather(life.go_on(), _before(made))
