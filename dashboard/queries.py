@@ -23,7 +23,7 @@ ENDED = {
 }
 NO_COUNTRY = "none"  # of messages whose number has a code of no known country
 _COUNTRY = re.compile(r"[A-Z]{2}|001")
-_GREATEST_ID = 2**63 - 1
+GREATEST_ID = 2**63 - 1
 
 
 class BadFilter(ValueError):
@@ -163,7 +163,7 @@ def batches_called(name: str) -> list[int]:
     # Names are unique in each account, and found by that. Not one condition with OR, which would read the table.
     called = Batch.objects.filter(account__in=Account.objects.values("pk"), name=_id_text("batch", name))
     found = set(called.values_list("pk", flat=True))
-    if name.isascii() and name.isdigit() and int(name) <= _GREATEST_ID:
+    if name.isascii() and name.isdigit() and int(name) <= GREATEST_ID:
         found.update(Batch.objects.filter(pk=int(name)).values_list("pk", flat=True))
     return sorted(found)
 

@@ -26,6 +26,7 @@ from django.views.decorators.http import require_GET
 
 from dashboard.keyset import BadCursor, Branched, chunks, window
 from dashboard.models import Audit, Batch, Bulk, Message, Retry
+from dashboard.queries import GREATEST_ID
 from dashboard.web.access import roles
 from dashboard.web.audit_words import CHOICES, KINDS, WORDS, page_of
 from dashboard.web.exports import CHUNK, Line as CsvLine, safe
@@ -43,7 +44,7 @@ COLUMNS = ("id", "at", "who", "ip", "action", "about", "reason", "details")
 NUMBER = gettext_lazy(
     "The audit names no phone number. Find the person first: their page leads to what was done about them."
 )
-_GREATEST_ID = 2**63 - 1
+
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,8})?")
 _BETWEEN_DIGITS = re.compile(r"[^\w]+")  # "+254 (0) 712-345.678"
 
@@ -136,7 +137,7 @@ def reads_as_number(typed: str) -> bool:
 
 
 def _id_in(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) <= _GREATEST_ID else None
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= GREATEST_ID else None
 
 
 def audit_url(**filters: str) -> str:

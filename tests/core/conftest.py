@@ -105,7 +105,16 @@ def serving(application: str) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--blocking-threads", WEB_THREADS, "--no-ws", "--log-level", "warning", application]
+    command += [
+        "--blocking-threads",
+        WEB_THREADS,
+        "--workers-kill-timeout",
+        "5",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        application,
+    ]
     environment = {**os.environ, "DATABASE_URL": _url(), "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:

@@ -18,7 +18,8 @@ from bench.generate import fill
 from bench.visits import Visit, Visitors, visits
 from dashboard.ingest.counts import recount
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# What is made here refers to itself by number.
+pytestmark = pytest.mark.django_db(transaction=True, reset_sequences=True)
 
 BIG = {"message", "event", "evidence", "recipient", "batch", "batchcount", "batchtext", "hourcount", "audit"}
 MOST_ROWS = 15_000  # that one question may look at: of ten million; what is on its way is walked whole

@@ -19,7 +19,7 @@ ALL, LISTS, OPS, ADMIN, SENDERS = set(ROLES), {"ops", "admin"}, {"ops"}, {"admin
 # URL name -> who gets in. Those with None answer everybody (they have their own key, or show nothing).
 WHO: dict[str, set[str] | None] = {
     "hook": None, "healthz": None, "readyz": None, "metrics": None, "sign-in": None, "sign-out": None,
-    "home": ALL, "theme": ALL, "password": ALL, "help": ALL, "zone": ALL,
+    "home": ALL, "theme": ALL, "story": ALL, "columns": LISTS, "password": ALL, "help": ALL, "zone": ALL,
     "second-factor": ALL, "second-factor-set-up": ALL, "second-factor-codes": ALL, "second-factor-replace": ALL,
     "find": ALL, "recipient": ALL, "message": ALL, "message-check": ALL, "message-evidence": ALL,
     "message-retry": SENDERS, "message-doubt": OPS, "recipient-opt-out": SENDERS, "recipient-opt-out-lift": OPS,

@@ -137,8 +137,8 @@ def test_attention_and_the_overview_have_a_queue_of_them(twice: Message) -> None
     ops = signed_in("ops")
     queue = ops.get("/attention/").content.decode().split('id="twice"')[1]
     assert {int(pk) for pk in re.findall(r'href="/messages/(\d+)/"', queue)} == {twice.pk}
-    figures = {figure.url: figure.count for figure in ops.get("/").context["figures"]}
-    assert figures["/messages/?twice=on"] == "1"
+    waiting = {pile.url: pile.count for pile in ops.get("/").context["waiting"]}
+    assert waiting["/messages/?twice=on"] == "1"
 
 
 def test_every_message_of_it_says_that_the_person_got_it_twice(twice: Message) -> None:
