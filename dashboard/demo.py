@@ -23,7 +23,7 @@ from dashboard.ingest.items import Item
 from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, batch_of, register
 from dashboard.ingest.replies import ReplyRefused, register_reply
-from dashboard.models import Account, User
+from dashboard.models import Account, Message, User
 from dashboard.models.messages import Source
 from dashboard.models.people import ROLES
 from providers import PROVIDERS
@@ -44,7 +44,7 @@ SINGLES = 120  # of each account at the start
 PACE = 1.5  # seconds between two new texts afterwards
 NEW_BATCH_EVERY = 80  # texts
 TRIES = 30
-PAST = timedelta(days=7)
+PAST, PAST_ID = timedelta(days=7), "past-"
 BY_DAY, BY_NIGHT = 36, 8  # texts an hour of each account in that week
 FATES = (  # of a hundred
     (Status.DELIVERED, 88), (Status.EXPIRED, 5), (Status.UNDELIVERABLE, 4), (Status.FAILED, 2), (Status.REJECTED, 1),
@@ -88,6 +88,8 @@ def past(account: Account, now: datetime) -> None:
         hour -= timedelta(hours=1)
         with contextlib.suppress(OperationalError):  # a busy database: an hour less
             _past_hour(account, hour, chance, usual)
+    # The simulator knows nothing of that week, so that nothing of it is to be asked.
+    Message.objects.filter(account=account, provider_message_id__startswith=PAST_ID).update(next_check_at=None)
 
 
 def _past_hour(account: Account, hour: datetime, chance: random.Random, usual: float) -> None:
@@ -97,7 +99,7 @@ def _past_hour(account: Account, hour: datetime, chance: random.Random, usual: f
     most = BY_DAY if 6 <= hour.hour < 20 else BY_NIGHT
     sends = [
         Send(
-            to=traffic.number(account.provider_key, chance), provider_message_id=f"past-{chance.getrandbits(80):x}",
+            to=traffic.number(account.provider_key, chance), provider_message_id=f"{PAST_ID}{chance.getrandbits(80):x}",
             text=_text(chance), sender=SENDER, sent_at=hour + timedelta(seconds=chance.uniform(0, 3599)),
         )
         for _ in range(chance.randrange(most * 3 // 4, most * 5 // 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -14,6 +14,7 @@ from django.db.models import QuerySet, Sum
 from dashboard.domain.lifecycle import PENDING
 from dashboard.domain.overview import Sums
 from dashboard.domain.verdict_facts import Usual
+from dashboard.ingest.counts import hour_of
 from dashboard.models import Account, HourCount, Message
 from dashboard.queries import OVERDUE_AFTER
 from providers.base import Status
@@ -26,10 +27,6 @@ MOST_OVERDUE = 100  # counted of each account
 _AT_ONCE = 100  # walks in one question: SQLite takes 500
 
 _PENDING = {status.value for status in PENDING}
-
-
-def hour_of(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def days_before(hour: datetime) -> list[datetime]:

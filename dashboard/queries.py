@@ -58,7 +58,7 @@ def filter_messages(
     """
     found = Branched.by("sent_at", Message)
     if country:
-        found = _to(found, _country(country))
+        found = _to(found, country_of(country))
     if status or ended:
         found = _being(found, status, ended)
     if bucket:
@@ -180,9 +180,9 @@ def _ended(how: str) -> list[str]:
     return ENDED[how]
 
 
-def _country(code: str) -> str:
-    """As it is stored: ISO 3166, "001" for a code of no country, "" for an unknown one."""
-    if code == NO_COUNTRY:
+def country_of(code: str) -> str:
+    """As it is stored: ISO 3166, "001" for a code of no country, "" for an unknown one. Raises BadFilter."""
+    if code.lower() == NO_COUNTRY:
         return ""
     if not _COUNTRY.fullmatch(code.upper()):
         raise BadFilter("country", f"A country is two letters such as KE, or {NO_COUNTRY!r}, not {code[:50]!r}.")

@@ -47,9 +47,9 @@ _NO_PRICE = ("", Decimal(0))
 
 _PRICE = DecimalField(max_digits=20, decimal_places=8)
 # `lifecycle.reached_the_wire`, as a question to the database.
-WENT_OUT = ~Q(status=Status.CREATED.value) & (Q(reported=True) | Q(not_sent=False))
+_WENT_OUT = ~Q(status=Status.CREATED.value) & (Q(reported=True) | Q(not_sent=False))
 # The provider's own retry under the same id is one more text of the same message.
-SAME_AGAIN = Q(via=Retry.Via.PROVIDER, state=Retry.State.ACCEPTED, message=F("original"))
+_SAME_AGAIN = Q(via=Retry.Via.PROVIDER, state=Retry.State.ACCEPTED, message=F("original"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,7 @@ def counted(messages: Iterable[Message]) -> Counted:
     return found
 
 
-def _count_texts(
-    found: Counted, like: Message, batch_id: int, cost: Decimal | None, currency: str, n: int
-) -> None:  # fmt: skip
+def _count_texts(found: Counted, like: Message, batch_id: int, cost: Decimal | None, currency: str, n: int) -> None:
     """So many messages that are as `like` was, in a batch at a price."""
     if reached_the_wire(like.state):
         found.texts[batch_id, _KIND.AGAIN if like.root_id else _KIND.FIRST, *_NO_PRICE] += n
@@ -206,7 +204,7 @@ def _batches_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
 def _texts_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
     """(batch, kind, currency, price, n), likewise."""
     sent = Message.objects.filter(batch_id__gt=after, batch_id__lte=last).order_by()
-    out, none = sent.filter(WENT_OUT), {"a": Value(""), "b": Value(Decimal(0), output_field=_PRICE)}
+    out, none = sent.filter(_WENT_OUT), {"a": Value(""), "b": Value(Decimal(0), output_field=_PRICE)}
     named = ("batch_id", "kind", "a", "b", "total")
     by_kind = {
         _KIND.FIRST: out.filter(root=None),
@@ -217,7 +215,7 @@ def _texts_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
         rows.values("batch_id").annotate(kind=Value(kind.value), **none, total=Count("pk")).values_list(*named)
         for kind, rows in by_kind.items()
     ]
-    same = Retry.objects.filter(SAME_AGAIN, root__batch__gt=after, root__batch__lte=last).order_by()
+    same = Retry.objects.filter(_SAME_AGAIN, root__batch__gt=after, root__batch__lte=last).order_by()
     counted.append(
         same.values("root__batch").annotate(kind=Value(_KIND.AGAIN.value), **none, total=Count("pk"))
         .values_list("root__batch", *named[1:])

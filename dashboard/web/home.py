@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from dashboard.domain.overview import Sums
+from dashboard.ingest.counts import hour_of
 from dashboard.models import Account, HourCount, Message
 from dashboard.overview import (
     HOUR,
@@ -21,7 +22,6 @@ from dashboard.overview import (
     Overdue,
     Period,
     days_before,
-    hour_of,
     look,
     sample_of,
     sums_by_country,
@@ -108,11 +108,11 @@ def _known(accounts: Sequence[Account], now: datetime) -> tuple[list[Known], tup
     sums = sums_by_hour([this, last, *days])
 
     def hour(begin: datetime, of: Sequence[Account]) -> shown.Hour:
-        before = [_added([sums.get((day, account.pk), Sums()) for account in of]) for day in days]
+        before = [sum((sums.get((day, account.pk), Sums()) for account in of), Sums()) for day in days]
         one = of[0] if len(of) == 1 else None
         return shown.Hour(
             begin,
-            _added([sums.get((begin, account.pk), Sums()) for account in of]),
+            sum((sums.get((begin, account.pk), Sums()) for account in of), Sums()),
             [its for its in before if its.sent],
             account=one.slug if one else "",
             name=one.name if one else "",
@@ -131,10 +131,6 @@ def _known(accounts: Sequence[Account], now: datetime) -> tuple[list[Known], tup
         for account in accounts
     ]
     return known, (hour(last, accounts), hour(this, accounts))
-
-
-def _added(sums: Sequence[Sums]) -> Sums:
-    return sum(sums, Sums())
 
 
 def _rows(

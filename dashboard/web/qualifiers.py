@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from dashboard.domain import phone
 from dashboard.domain.lifecycle import Bucket
 from dashboard.models import Account, Batch
-from dashboard.queries import ENDED, NO_COUNTRY, BadFilter, batches_called
+from dashboard.queries import ENDED, NO_COUNTRY, BadFilter, batches_called, country_of
 from dashboard.web.spans import BadSpan, span_of
 from providers import PROVIDERS
 from providers.base import Status
@@ -225,10 +225,11 @@ def _ended(token: _Token) -> Query:
 
 
 def _country(token: _Token) -> Query:
-    code = token.value.upper()
-    if re.fullmatch(r"[A-Z]{2}", code) or token.value.lower() == NO_COUNTRY:
-        return {"country": code if len(code) == 2 else NO_COUNTRY}
-    raise _Wrong(_("%(typed)s: write the two letters of the country, like country:KE.") % {"typed": token.text})
+    try:
+        return {"country": country_of(token.value) or NO_COUNTRY}
+    except BadFilter:
+        sentence = _("%(typed)s: write the two letters of the country, like country:KE.") % {"typed": token.text}
+        raise _Wrong(sentence) from None
 
 
 def _provider_words() -> dict[str, str]:
