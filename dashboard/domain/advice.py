@@ -13,6 +13,7 @@ from datetime import datetime
 from dashboard.domain.advice_facts import Advice, Double, Facts, Reason, Row, ago, said
 from dashboard.domain.advice_rules import SAME_AGAIN, verdict
 from dashboard.domain.failures import Failure
+from dashboard.domain.language import gettext as _, gettext_noop, ngettext
 from providers.base import Status
 
 
@@ -34,61 +35,78 @@ def _more(facts: Facts, now: datetime) -> Iterator[Reason]:
     if facts.cause.said and not facts.on_its_way:
         yield said(facts.provider, facts.cause)
     if facts.unconfirmed:
-        yield facts.reported("The report was not signed, and asking has not confirmed it yet.")
+        yield facts.reported(_("The report was not signed, and asking has not confirmed it yet."))
     alike = facts.alike
     if len(alike) >= SAME_AGAIN:
-        yield Reason(f"{len(alike)} tries ended in the same way, also the one before.", message=alike[-2])
+        text = ngettext(
+            "{count} try ended in the same way, also the one before.",
+            "{count} tries ended in the same way, also the one before.",
+            len(alike),
+        )
+        yield Reason(text.format(count=len(alike)), message=alike[-2])
     if facts.seen is not None:
-        text = f"A text through {facts.seen.account} reached this number {ago(facts.seen.at, now)}."
-        yield Reason(text, message=facts.seen.message)
+        text = _("A text through {account} reached this number {ago}.")
+        filled = text.format(account=facts.seen.account, ago=ago(facts.seen.at, now))
+        yield Reason(filled, message=facts.seen.message)
     elif facts.cause.failure in (Failure.PHONE, Failure.NUMBER, Failure.BARRED):
-        yield Reason("No other text is known to have reached this number.")
+        yield Reason(_("No other text is known to have reached this number."))
     record = facts.ways[0].record
     if record.enough:
-        text = f"{record.percent} % of the messages that ended like this arrived when sent again this way"
-        yield Reason(f"{text} ({record.arrived} of {record.decided}).", n=record.decided)
-    else:
-        some = f"Only {record.decided}" if record.decided else "None"
-        yield Reason(
-            f"{some} of the messages that ended like this went this way again: too few to say.", n=record.decided
+        text = _(
+            "{percent} % of the messages that ended like this arrived when sent again this way "
+            "({arrived} of {decided})."
         )
+    elif record.decided:
+        text = ngettext(
+            "Only {decided} of the messages that ended like this went this way again: too few to say.",
+            "Only {decided} of the messages that ended like this went this way again: too few to say.",
+            record.decided,
+        )
+    else:
+        text = _("None of the messages that ended like this went this way again: too few to say.")
+    filled = text.format(percent=record.percent, arrived=record.arrived, decided=record.decided)
+    yield Reason(filled, n=record.decided)
 
 
 def _double(facts: Facts, now: datetime) -> tuple[Double, Reason]:
     mine = facts.newest
     in_doubt = next((t for t in facts.tries if t.status in (Status.UNKNOWN, Status.OUTCOME_UNKNOWN)), None)
     if facts.effective is Status.DELIVERED:
-        return Double.LIKELY, Reason("It has arrived once.", message=mine)
+        return Double.LIKELY, Reason(_("It has arrived once."), message=mine)
     if facts.same is not None:
-        word = "arrived" if facts.same.arrived else "is on its way"
-        return Double.LIKELY, Reason(f"The same text {word} in another message.", message=facts.same.message)
+        if facts.same.arrived:
+            text = _("The same text arrived in another message.")
+        else:
+            text = _("The same text is on its way in another message.")
+        return Double.LIKELY, Reason(text, message=facts.same.message)
     if facts.on_its_way:
-        return Double.LIKELY, Reason("It is still on its way.", message=mine)
+        return Double.LIKELY, Reason(_("It is still on its way."), message=mine)
     if in_doubt is not None or facts.held_by == "outcome_unknown":
         which = in_doubt.message if in_doubt else mine
-        return Double.POSSIBLE, Reason("Nobody knows what became of one of the tries.", message=which)
+        return Double.POSSIBLE, Reason(_("Nobody knows what became of one of the tries."), message=which)
     if facts.contradicted:
-        return Double.POSSIBLE, Reason("A report came about a try that we thought was not sent.", message=mine)
+        return Double.POSSIBLE, Reason(_("A report came about a try that we thought was not sent."), message=mine)
     if facts.may_reopen_until is not None:
-        return Double.POSSIBLE, facts.reported(f"{facts.provider} may still try again by itself.")
+        text = _("{provider} may still try again by itself.").format(provider=facts.provider)
+        return Double.POSSIBLE, facts.reported(text)
     if facts.unconfirmed:
-        return Double.POSSIBLE, facts.reported("The report of its failure is not confirmed.")
+        return Double.POSSIBLE, facts.reported(_("The report of its failure is not confirmed."))
     if facts.not_sent:
-        return Double.NONE, Reason("Nothing was sent so far.", message=mine)
-    return Double.NONE, facts.reported("Every try so far was reported as failed.")
+        return Double.NONE, Reason(_("Nothing was sent so far."), message=mine)
+    return Double.NONE, facts.reported(_("Every try so far was reported as failed."))
 
 
 _ANOTHER = {
-    Failure.SENDER: "may know the sender",
-    Failure.CONTENT: "other filters",
-    Failure.REFUSED: "other rules",
-    Failure.BALANCE: "its own money",
-    Failure.ACCESS: "its own access",
-    Failure.ROUTE: "may reach this network",
-    Failure.NUMBER: "the number stays the same",
-    Failure.BARRED: "the phone stays the same",
-    Failure.PHONE: "the phone stays the same",
-    Failure.MEMORY: "the phone stays the same",
+    Failure.SENDER: gettext_noop("may know the sender"),
+    Failure.CONTENT: gettext_noop("other filters"),
+    Failure.REFUSED: gettext_noop("other rules"),
+    Failure.BALANCE: gettext_noop("its own money"),
+    Failure.ACCESS: gettext_noop("its own access"),
+    Failure.ROUTE: gettext_noop("may reach this network"),
+    Failure.NUMBER: gettext_noop("the number stays the same"),
+    Failure.BARRED: gettext_noop("the phone stays the same"),
+    Failure.PHONE: gettext_noop("the phone stays the same"),
+    Failure.MEMORY: gettext_noop("the phone stays the same"),
 }
 
 
@@ -99,11 +117,11 @@ def _rows(facts: Facts, double: Double, now: datetime) -> tuple[Row, ...]:
         if way.why_not:
             why = way.why_not
         elif seen is not None:
-            why = f"reached this number {ago(seen.at, now)}"
+            why = _("reached this number {ago}").format(ago=ago(seen.at, now))
         elif n:
-            why = _ANOTHER.get(facts.cause.failure, "another way to the network")
+            why = _(_ANOTHER.get(facts.cause.failure, gettext_noop("another way to the network")))
         else:
-            why = "the provider’s own retry" if way.own_retry else "the same way again"
+            why = _("the provider’s own retry") if way.own_retry else _("the same way again")
         message = seen.message if seen is not None and not way.why_not else None
         rows.append(Row(way.account, way.record, way.price, double, why, message))
     return tuple(rows)

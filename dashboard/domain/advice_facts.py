@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from dashboard.domain.failures import Cause, Failure
+from dashboard.domain.language import gettext as _, gettext_noop
 from dashboard.domain.lifecycle import BUCKET, Bucket
 from dashboard.domain.prices import Price
 from dashboard.domain.retries import in_words
@@ -178,31 +179,33 @@ class Advice:
     when: datetime | None = None
     reasons: tuple[Reason, ...] = ()
     double: Double = Double.NONE
-    double_why: Reason = Reason("Every try so far was reported as failed.")
+    double_why: Reason = Reason("")
     rows: tuple[Row, ...] = ()
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    return f"{in_words(now - moment)} ago" if now > moment else "just now"
+    return _("{span} ago").format(span=in_words(now - moment)) if now > moment else _("just now")
 
 
 _MEANS = {
-    Failure.SENDER: "the sender was refused",
-    Failure.CONTENT: "the text was refused",
-    Failure.BALANCE: "no money on the account",
-    Failure.ACCESS: "our account was not let in",
-    Failure.ROUTE: "no way to this network",
-    Failure.NUMBER: "wrong or dead number",
-    Failure.BARRED: "the network gives this phone no texts",
-    Failure.MEMORY: "the phone is full",
-    Failure.PHONE: "the phone was off or out of reach",
-    Failure.NETWORK: "a fault of the network that passes",
-    Failure.STOPPED: "it was stopped",
-    Failure.REFUSED: "refused, without a reason",
-    Failure.STOP: "the person or a list wants no texts",
-    Failure.NO_REASON: "no reason was given",
+    Failure.SENDER: gettext_noop("the sender was refused"),
+    Failure.CONTENT: gettext_noop("the text was refused"),
+    Failure.BALANCE: gettext_noop("no money on the account"),
+    Failure.ACCESS: gettext_noop("our account was not let in"),
+    Failure.ROUTE: gettext_noop("no way to this network"),
+    Failure.NUMBER: gettext_noop("wrong or dead number"),
+    Failure.BARRED: gettext_noop("the network gives this phone no texts"),
+    Failure.MEMORY: gettext_noop("the phone is full"),
+    Failure.PHONE: gettext_noop("the phone was off or out of reach"),
+    Failure.NETWORK: gettext_noop("a fault of the network that passes"),
+    Failure.STOPPED: gettext_noop("it was stopped"),
+    Failure.REFUSED: gettext_noop("refused, without a reason"),
+    Failure.STOP: gettext_noop("the person or a list wants no texts"),
+    Failure.NO_REASON: gettext_noop("no reason was given"),
 }
 
 
 def said(provider: str, cause: Cause) -> Reason:
-    return Reason(f"{provider} said “{cause.said}”: {_MEANS[cause.failure]}.", cause.event, cause.message)
+    text = _("{provider} said “{words}”: {meaning}.")
+    filled = text.format(provider=provider, words=cause.said, meaning=_(_MEANS[cause.failure]))
+    return Reason(filled, cause.event, cause.message)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from dashboard.domain.advice_facts import Advice, Facts, Outlook, Reason, ago, said
 from dashboard.domain.failures import Failure
+from dashboard.domain.language import gettext as _, gettext_noop, ngettext
 from dashboard.domain.retries import CODE_GOOD_FOR, OLDEST, in_words
 from providers.base import Status
 
@@ -32,18 +33,18 @@ def _arrived(facts: Facts, now: datetime) -> Advice | None:
         return None
     which = next((one.message for one in facts.tries if one.status is Status.DELIVERED), None)
     return Advice(
-        Outlook.NO, "It arrived; there is nothing to send again.",
-        reasons=(Reason("It was reported as delivered.", message=which),),
+        Outlook.NO, _("It arrived; there is nothing to send again."),
+        reasons=(Reason(_("It was reported as delivered."), message=which),),
     )  # fmt: skip
 
 
 def _unwanted(facts: Facts, now: datetime) -> Advice | None:
     if facts.opted_out:
-        return Advice(Outlook.NO, "This person asked not to be texted.",
-                      reasons=(Reason("It is noted on the page of the number."),))  # fmt: skip
+        return Advice(Outlook.NO, _("This person asked not to be texted."),
+                      reasons=(Reason(_("It is noted on the page of the number.")),))  # fmt: skip
     if facts.stop is not None:
-        return Advice(Outlook.NO, f"{facts.provider} says that this number must not be texted.",
-                      reasons=(said(facts.provider, facts.stop),))  # fmt: skip
+        headline = _("{provider} says that this number must not be texted.").format(provider=facts.provider)
+        return Advice(Outlook.NO, headline, reasons=(said(facts.provider, facts.stop),))
     return None
 
 
@@ -51,24 +52,28 @@ def _under_way(facts: Facts, now: datetime) -> Advice | None:
     mine = facts.newest
     if facts.contradicted:
         return Advice(
-            Outlook.CANNOT_KNOW, "The reports contradict what we know of our own send. Look at them first.",
-            reasons=(Reason("We thought that nothing was sent, and a report came about it.", message=mine),),
+            Outlook.CANNOT_KNOW, _("The reports contradict what we know of our own send. Look at them first."),
+            reasons=(Reason(_("We thought that nothing was sent, and a report came about it."), message=mine),),
         )  # fmt: skip
     if facts.held_by == "outcome_unknown" or facts.status is Status.OUTCOME_UNKNOWN:
         return Advice(
-            Outlook.CANNOT_KNOW, "Nobody knows yet whether the last try went out. It is being checked.",
-            reasons=(Reason("The provider gave no usable answer to our last try.", message=mine),),
+            Outlook.CANNOT_KNOW, _("Nobody knows yet whether the last try went out. It is being checked."),
+            reasons=(Reason(_("The provider gave no usable answer to our last try."), message=mine),),
         )  # fmt: skip
     if facts.held_by:
-        return Advice(Outlook.LATER, "It is being sent again already.",
-                      reasons=(Reason("A wish to send it again is not done yet.", message=mine),))  # fmt: skip
+        return Advice(Outlook.LATER, _("It is being sent again already."),
+                      reasons=(Reason(_("A wish to send it again is not done yet."), message=mine),))  # fmt: skip
     if facts.status is Status.RETRYING:
-        by = f", by {facts.channel}" if facts.channel else ""
-        return Advice(Outlook.LATER, f"{facts.provider} is trying again by itself{by}; wait for its report.",
-                      reasons=(Reason(f"{facts.provider} reports another try of its own.", message=mine),))  # fmt: skip
+        if facts.channel:
+            headline = _("{provider} is trying again by itself, by {channel}; wait for its report.")
+        else:
+            headline = _("{provider} is trying again by itself; wait for its report.")
+        filled = headline.format(provider=facts.provider, channel=facts.channel)
+        reason = _("{provider} reports another try of its own.").format(provider=facts.provider)
+        return Advice(Outlook.LATER, filled, reasons=(Reason(reason, message=mine),))
     if facts.on_its_way:
-        return Advice(Outlook.LATER, "It is still on its way; wait for the report.",
-                      reasons=(Reason("No final report has come yet.", message=mine),))  # fmt: skip
+        return Advice(Outlook.LATER, _("It is still on its way; wait for the report."),
+                      reasons=(Reason(_("No final report has come yet."), message=mine),))  # fmt: skip
     return None
 
 
@@ -77,32 +82,27 @@ def _twice(facts: Facts, now: datetime) -> Advice | None:
     if same is None:
         return None
     if same.arrived:
-        return Advice(
-            Outlook.NO, "The same text has reached this number already.",
-            reasons=(Reason(f"It was sent {ago(same.sent_at, now)} in another message, and arrived.",
-                            message=same.message),),
-        )  # fmt: skip
-    return Advice(
-        Outlook.LATER, "The same text is on its way to this number in another message.",
-        reasons=(Reason(f"It was sent {ago(same.sent_at, now)} and is not decided yet.", message=same.message),),
-    )  # fmt: skip
+        outlook, headline = Outlook.NO, _("The same text has reached this number already.")
+        reason = _("It was sent {ago} in another message, and arrived.")
+    else:
+        outlook, headline = Outlook.LATER, _("The same text is on its way to this number in another message.")
+        reason = _("It was sent {ago} and is not decided yet.")
+    filled = reason.format(ago=ago(same.sent_at, now))
+    return Advice(outlook, headline, reasons=(Reason(filled, message=same.message),))
 
 
 def _stale(facts: Facts, now: datetime) -> Advice | None:
-    age = in_words(now - facts.sent_at)
     if facts.code_sent_at is not None and now - facts.code_sent_at > CODE_GOOD_FOR:
-        age = in_words(now - facts.code_sent_at)
-        return Advice(
-            Outlook.NO, "The code in it is too old. Let the customer ask for a new one.",
-            reasons=(Reason(f"The text looks like a one-time code, and is {age} old."),),
-        )  # fmt: skip
+        reason = _("The text looks like a one-time code, and is {span} old.")
+        filled = reason.format(span=in_words(now - facts.code_sent_at))
+        headline = _("The code in it is too old. Let the customer ask for a new one.")
+        return Advice(Outlook.NO, headline, reasons=(Reason(filled),))
     if facts.valid_until is not None and facts.valid_until <= now:
-        late = ago(facts.valid_until, now)
-        return Advice(Outlook.NO, "The text is out of date. Write a new one.",
-                      reasons=(Reason(f"It was only good until {late}."),))  # fmt: skip
+        reason = _("It was only good until {ago}.").format(ago=ago(facts.valid_until, now))
+        return Advice(Outlook.NO, _("The text is out of date. Write a new one."), reasons=(Reason(reason),))
     if now - facts.sent_at > OLDEST:
-        return Advice(Outlook.NO, "It is too old to be sent again.",
-                      reasons=(Reason(f"It was first sent {age} ago."),))  # fmt: skip
+        reason = _("It was first sent {span} ago.").format(span=in_words(now - facts.sent_at))
+        return Advice(Outlook.NO, _("It is too old to be sent again."), reasons=(Reason(reason),))
     return None
 
 
@@ -110,20 +110,22 @@ def _by_itself(facts: Facts, now: datetime) -> Advice | None:
     until = facts.may_reopen_until
     if until is None:
         return None
+    headline = _("{provider} may still try again by itself. Wait {span}, or it could arrive twice.")
+    reason = _("{provider} retries failed messages by itself, and has not given up yet.")
     return Advice(
         Outlook.LATER,
-        f"{facts.provider} may still try again by itself. Wait {in_words(until - now)}, or it could arrive twice.",
+        headline.format(provider=facts.provider, span=in_words(until - now)),
         until,
-        (facts.reported(f"{facts.provider} retries failed messages by itself, and has not given up yet."),),
-    )  # fmt: skip
+        (facts.reported(reason.format(provider=facts.provider)),),
+    )
 
 
 def _unknown(facts: Facts, now: datetime) -> Advice | None:
     if facts.status is not Status.UNKNOWN:
         return None
     return Advice(
-        Outlook.CANNOT_KNOW, "It may have arrived: nobody reported what became of it.", _soonest(facts, now),
-        (Reason("No report tells whether it arrived or failed.",
+        Outlook.CANNOT_KNOW, _("It may have arrived: nobody reported what became of it."), _soonest(facts, now),
+        (Reason(_("No report tells whether it arrived or failed."),
                 message=facts.newest),),
     )  # fmt: skip
 
@@ -136,23 +138,21 @@ def _number(facts: Facts, now: datetime) -> Advice | None:
     if failure not in (Failure.NUMBER, Failure.BARRED):
         return None
     if facts.seen_since:
-        return Advice(Outlook.LIKELY, "The number works: another text has reached it since.", _soonest(facts, now))
+        return Advice(Outlook.LIKELY, _("The number works: another text has reached it since."), _soonest(facts, now))
     elsewhere = seen is not None and seen.account != facts.ways[0].account and now - seen.at < SEEN_LATELY
     if elsewhere and seen is not None:
-        return Advice(
-            Outlook.CANNOT_KNOW,
-            f"{facts.provider} calls the number wrong or dead, yet {seen.account} reached it before.",
-            _soonest(facts, now),
-        )
+        headline = _("{provider} calls the number wrong or dead, yet {account} reached it before.")
+        filled = headline.format(provider=facts.provider, account=seen.account)
+        return Advice(Outlook.CANNOT_KNOW, filled, _soonest(facts, now))
     if failure is Failure.BARRED:
-        return Advice(Outlook.UNLIKELY, "The network gives this phone no texts.", _soonest(facts, now))
-    return Advice(Outlook.NO, "The number was reported as wrong or dead. Another account hardly helps either.")
+        return Advice(Outlook.UNLIKELY, _("The network gives this phone no texts."), _soonest(facts, now))
+    return Advice(Outlook.NO, _("The number was reported as wrong or dead. Another account hardly helps either."))
 
 
 _REFUSED = {
-    Failure.SENDER: "Not as it is: the sender was refused. Use another sender, or another account.",
-    Failure.CONTENT: "Not as it is: the text was refused. Change the text, or use another account.",
-    Failure.REFUSED: "Not as it is: it was refused, and nobody says why. Change the text or the sender.",
+    Failure.SENDER: gettext_noop("Not as it is: the sender was refused. Use another sender, or another account."),
+    Failure.CONTENT: gettext_noop("Not as it is: the text was refused. Change the text, or use another account."),
+    Failure.REFUSED: gettext_noop("Not as it is: it was refused, and nobody says why. Change the text or the sender."),
 }
 
 
@@ -161,30 +161,33 @@ def _refused(facts: Facts, now: datetime) -> Advice | None:
     if headline is None:
         return None
     if facts.cause.failure is Failure.REFUSED and facts.status is not Status.REJECTED:
-        return Advice(Outlook.UNLIKELY, "It was refused, and nobody says why. The same again will hardly pass.",
+        return Advice(Outlook.UNLIKELY, _("It was refused, and nobody says why. The same again will hardly pass."),
                       _soonest(facts, now))  # fmt: skip
-    return Advice(Outlook.NO, headline)
+    return Advice(Outlook.NO, _(headline))
 
 
 _OUR_SIDE = {
-    Failure.BALANCE: "The account had no money for it. Top it up",
-    Failure.ACCESS: "The provider did not let our account in. Put that right",
-    Failure.ROUTE: "The account has no way to this network. Have it opened",
+    Failure.BALANCE: gettext_noop("The account had no money for it. Top it up"),
+    Failure.ACCESS: gettext_noop("The provider did not let our account in. Put that right"),
+    Failure.ROUTE: gettext_noop("The account has no way to this network. Have it opened"),
 }
 
 
 def _our_side(facts: Facts, now: datetime) -> Advice | None:
     fix = _OUR_SIDE.get(facts.cause.failure)
     if fix is not None:
-        other = ", or send it through another account." if facts.others else "; there is no other account to use."
-        return Advice(Outlook.LATER, fix + other, _held(facts, now))
+        if facts.others:
+            headline = _("{fix}, or send it through another account.")
+        else:
+            headline = _("{fix}; there is no other account to use.")
+        return Advice(Outlook.LATER, headline.format(fix=_(fix)), _held(facts, now))
     held = _held(facts, now)
     if held is not None:
-        other = " Another account can send it now." if facts.others else ""
-        return Advice(
-            Outlook.LATER, f"Nothing is sent through {facts.ways[0].account} for {in_words(held - now)}.{other}", held,
-            (Reason(facts.held_why or "Its sends are stopped for now."),),
-        )  # fmt: skip
+        headline = _("Nothing is sent through {account} for {span}.")
+        if facts.others:
+            headline += " " + _("Another account can send it now.")
+        filled = headline.format(account=facts.ways[0].account, span=in_words(held - now))
+        return Advice(Outlook.LATER, filled, held, (Reason(facts.held_why or _("Its sends are stopped for now.")),))
     return None
 
 
@@ -192,8 +195,8 @@ def _nothing_left_us(facts: Facts, now: datetime) -> Advice | None:
     if not facts.not_sent:
         return None
     return Advice(
-        Outlook.LIKELY, "Nothing left us the last time, so nobody was texted or charged.", _soonest(facts, now),
-        (Reason("Our request never reached the provider.",
+        Outlook.LIKELY, _("Nothing left us the last time, so nobody was texted or charged."), _soonest(facts, now),
+        (Reason(_("Our request never reached the provider."),
                 message=facts.newest),),
     )  # fmt: skip
 
@@ -202,7 +205,10 @@ def _same_again(facts: Facts, now: datetime) -> Advice | None:
     alike = facts.alike
     if len(alike) < SAME_AGAIN or (_passes(facts) and facts.seen_since):
         return None
-    return Advice(Outlook.UNLIKELY, f"It has failed {len(alike)} times in the same way.", _soonest(facts, now))
+    headline = ngettext(
+        "It has failed {count} time in the same way.", "It has failed {count} times in the same way.", len(alike)
+    )
+    return Advice(Outlook.UNLIKELY, headline.format(count=len(alike)), _soonest(facts, now))
 
 
 def _phone(facts: Facts, now: datetime) -> Advice | None:
@@ -210,14 +216,17 @@ def _phone(facts: Facts, now: datetime) -> Advice | None:
         return None
     off = facts.cause.failure is Failure.PHONE
     if facts.seen_since:
-        back = "The phone is back: another text has reached it since." if off else "The phone takes texts again."
+        back = _("The phone is back: another text has reached it since.") if off else _("The phone takes texts again.")
         return Advice(Outlook.LIKELY, back, _soonest(facts, now))
-    why = "The phone was off or out of reach" if off else "The phone had no room for more texts"
+    why = _("The phone was off or out of reach") if off else _("The phone had no room for more texts")
     by_record = _by_record(facts, now, why)
     if by_record is not None:
         return by_record
-    until = "once another text has reached it" if off else "once its owner has made room"
-    return Advice(Outlook.LATER, f"{why}. Send it {until}.", _cooling(facts, now))
+    if off:
+        headline = _("{why}. Send it once another text has reached it.")
+    else:
+        headline = _("{why}. Send it once its owner has made room.")
+    return Advice(Outlook.LATER, headline.format(why=why), _cooling(facts, now))
 
 
 def _fault(facts: Facts, now: datetime) -> Advice | None:
@@ -225,20 +234,17 @@ def _fault(facts: Facts, now: datetime) -> Advice | None:
         return None
     seldom = facts.ways[0].record
     if seldom.enough and seldom.share < SELDOM:
-        return _by_record(facts, now, "It was a fault of the network")
-    return Advice(Outlook.LIKELY, "It was a fault of the network that passes.", _soonest(facts, now))
+        return _by_record(facts, now, _("It was a fault of the network"))
+    return Advice(Outlook.LIKELY, _("It was a fault of the network that passes."), _soonest(facts, now))
 
 
 def _no_reason(facts: Facts, now: datetime) -> Advice | None:
     if facts.cause.failure is Failure.STOPPED:
-        return Advice(
-            Outlook.CANNOT_KNOW, f"It was stopped at {facts.provider}. Find out by whom before it is sent again.",
-            _soonest(facts, now),
-        )  # fmt: skip
-    why = f"{facts.provider} gives no reason"
-    return _by_record(facts, now, why) or Advice(
-        Outlook.CANNOT_KNOW, f"{why}, so nobody can say whether it helps.", _soonest(facts, now)
-    )
+        headline = _("It was stopped at {provider}. Find out by whom before it is sent again.")
+        return Advice(Outlook.CANNOT_KNOW, headline.format(provider=facts.provider), _soonest(facts, now))
+    why = _("{provider} gives no reason").format(provider=facts.provider)
+    headline = _("{why}, so nobody can say whether it helps.").format(why=why)
+    return _by_record(facts, now, why) or Advice(Outlook.CANNOT_KNOW, headline, _soonest(facts, now))
 
 
 _RULES: tuple[Callable[[Facts, datetime], Advice | None], ...] = (
@@ -251,9 +257,11 @@ def _by_record(facts: Facts, now: datetime, why: str) -> Advice | None:
     """What happened to others that failed like this one, where there are enough of them to say."""
     record = facts.ways[0].record
     if record.enough and record.share >= OFTEN:
-        return Advice(Outlook.LIKELY, f"{why}. Such messages mostly arrive when sent again.", _soonest(facts, now))
+        headline = _("{why}. Such messages mostly arrive when sent again.").format(why=why)
+        return Advice(Outlook.LIKELY, headline, _soonest(facts, now))
     if record.enough and record.share < SELDOM:
-        return Advice(Outlook.UNLIKELY, f"{why}. Such messages seldom arrive when sent again.", _soonest(facts, now))
+        headline = _("{why}. Such messages seldom arrive when sent again.").format(why=why)
+        return Advice(Outlook.UNLIKELY, headline, _soonest(facts, now))
     return None
 
 

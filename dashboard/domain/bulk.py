@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from dashboard.domain.language import gettext as _, ngettext
+
 MOST = 10_000  # messages of one plan
 VALID_FOR = timedelta(hours=24)  # how long a plan can be approved
 SMALL = 50  # up to here nobody types the number, and nothing is tried on a few first
@@ -68,16 +70,22 @@ def of_canary(fates: Sequence[Fate], size: int, waited: timedelta) -> Judgement:
     good, bad = counts[Fate.DELIVERED], sum(counts[fate] for fate in _BAD)
     tried = len(fates) - counts[Fate.NOT_NEEDED]
     if bad * 2 > size:
-        return Judgement(Go.STOP, f"{bad} of the first {tried} did not arrive. The others were not sent.")
+        why = _("{bad} of the first {count} did not arrive. The others were not sent.")
+        return Judgement(Go.STOP, why.format(bad=bad, count=tried))
     if tried < size or (tried > good + bad and waited < CANARY_WAIT):
         return Judgement(Go.WAIT)
     known = good + bad
     if known * 4 < size:
-        why = f"Only {known} of the first {tried} have a final report. Look at them, then resume or stop."
-        return Judgement(Go.DOUBT, why)
+        why = ngettext(
+            "Only {known} of the first {count} have a final report. Look at them, then resume or stop.",
+            "Only {known} of the first {count} have a final report. Look at them, then resume or stop.",
+            known,
+        )
+        return Judgement(Go.DOUBT, why.format(known=known, count=tried))
     if bad * 2 > known:
-        return Judgement(Go.STOP, f"{bad} of the first {known} with a report did not arrive. The others were not sent.")
-    return Judgement(Go.ON, f"{good} of the first {known} with a report arrived.")
+        why = _("{bad} of the first {count} with a report did not arrive. The others were not sent.")
+        return Judgement(Go.STOP, why.format(bad=bad, count=known))
+    return Judgement(Go.ON, _("{good} of the first {count} with a report arrived.").format(good=good, count=known))
 
 
 def of_latest(fates: Iterable[Fate]) -> Judgement:
@@ -85,7 +93,8 @@ def of_latest(fates: Iterable[Fate]) -> Judgement:
     known = [fate for fate in fates if fate in _BAD or fate is Fate.DELIVERED][:LATEST]
     bad = sum(fate in _BAD for fate in known)
     if len(known) >= CANARY and bad * 2 > len(known):
-        return Judgement(Go.STOP, f"{bad} of the last {len(known)} with a report did not arrive.")
+        why = _("{bad} of the last {count} with a report did not arrive.")
+        return Judgement(Go.STOP, why.format(bad=bad, count=len(known)))
     return Judgement(Go.WAIT)
 
 
@@ -135,13 +144,13 @@ def problem_with_approval(
 ) -> tuple[str, str] | None:
     """(code, sentence) if the plan cannot be approved so."""
     if now - planned_at > VALID_FOR:
-        return "plan_too_old", "This plan is older than a day: much may have changed since. Plan it again."
+        return "plan_too_old", _("This plan is older than a day: much may have changed since. Plan it again.")
     if not count:
-        return "nothing_to_send", "No message of this plan can be sent again."
+        return "nothing_to_send", _("No message of this plan can be sent again.")
     if by_planner and needs_second(count, second_above):
-        return "second_person", "Somebody else has to approve a plan of this size."
+        return "second_person", _("Somebody else has to approve a plan of this size.")
     if needs_number(count) and typed != count:
-        return "number_differs", f"Type the number of messages: {count}."
+        return "number_differs", _("Type the number of messages: {count}.").format(count=count)
     return None
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import phonenumbers
 
+from dashboard.domain.language import gettext as _, gettext_noop
+
 _DECORATION = re.compile(r"[\s+().\-/\u00a0\u2010-\u2015\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 FEWEST, MOST = 7, 15  # digits of a number with its country's code
 
@@ -32,10 +34,10 @@ def parse(text: str, region: str) -> str:
 def _parse(text: str, region: str) -> str:
     plain = unicodedata.normalize("NFKC", text).strip().removeprefix("'")
     if not plain or re.search(r"[A-Za-z]", plain):
-        raise NotANumber("This is not a phone number.")
+        raise NotANumber(_("This is not a phone number."))
     digits = _DECORATION.sub("", plain)
     if not digits.isdigit() or not digits.isascii():
-        raise NotANumber("A phone number has digits only, and perhaps a +.")
+        raise NotANumber(_("A phone number has digits only, and perhaps a +."))
     if plain.lstrip().startswith("+"):
         return _possible("+" + digits, None)
     if digits.startswith("00"):
@@ -52,16 +54,16 @@ def _possible(text: str, region: str | None) -> str:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
-        raise NotANumber("This is not a possible phone number; write it with + and the country code.") from None
+        raise NotANumber(_("This is not a possible phone number; write it with + and the country code.")) from None
     if not phonenumbers.is_possible_number(number):
-        raise NotANumber(_LENGTH)
+        raise NotANumber(_(_LENGTH))
     digits = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
     if not FEWEST <= len(digits) <= MOST:
-        raise NotANumber(_LENGTH)
+        raise NotANumber(_(_LENGTH))
     return digits
 
 
-_LENGTH = "This is not a possible phone number: it has too few or too many digits."
+_LENGTH = gettext_noop("This is not a possible phone number: it has too few or too many digits.")
 
 
 def _plain(text: str) -> str:

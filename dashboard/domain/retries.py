@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from dashboard.domain.failures import Failure
+from dashboard.domain.language import gettext as _, gettext_noop, ngettext
 from dashboard.domain.lifecycle import BUCKET, Bucket
 from dashboard.domain.prices import Price
 from providers.base import Status
@@ -95,29 +96,35 @@ def refusal_of_test(*, opted_out: bool, to_number: int, tests: int, price: Price
                     now: datetime) -> Refusal | None:  # fmt: skip
     """Why a test text is refused: nothing went before it, so only the person, the account and who asks count."""
     if opted_out:
-        return OPTED_OUT
+        return _opted_out()
     if tests >= MOST_TESTS:
         minutes = int(IN_A_ROW.total_seconds()) // 60
-        return Refusal("cap_user", f"You have sent {tests} test texts within {minutes} minutes; wait a few minutes.")
+        text = ngettext(
+            "You have sent {count} test text within {minutes} minutes; wait a few minutes.",
+            "You have sent {count} test texts within {minutes} minutes; wait a few minutes.",
+            tests,
+        )
+        return Refusal("cap_user", text.format(count=tests, minutes=minutes))
     s = Situation(
         effective=Status.CREATED, status=Status.CREATED, now=now, to_number=to_number, price=price, through=through
     )
     return _limits(s) or _account(s)
 
 
-OPTED_OUT = Refusal("blocked", "This person asked not to be texted.")
+def _opted_out() -> Refusal:
+    return Refusal("blocked", _("This person asked not to be texted."))
 
 
 def _settled(s: Situation) -> Refusal | None:
     if s.effective is Status.DELIVERED:
-        return Refusal("delivered", "It was delivered; there is nothing to send again.")
+        return Refusal("delivered", _("It was delivered; there is nothing to send again."))
     if s.opted_out:
-        return OPTED_OUT
+        return _opted_out()
     if not s.has_number:
-        return Refusal("too_old", "We no longer keep its number, so there is nobody to send it to.")
+        return Refusal("too_old", _("We no longer keep its number, so there is nobody to send it to."))
     if s.not_sent_but_reported:
         return Refusal(
-            "unconfirmed", "We thought that it was not sent, yet the provider reports about it. Look at it first."
+            "unconfirmed", _("We thought that it was not sent, yet the provider reports about it. Look at it first.")
         )
     return None
 
@@ -126,55 +133,66 @@ def _held(s: Situation) -> Refusal | None:
     if s.held_by == "outcome_unknown" or s.status is Status.OUTCOME_UNKNOWN:
         return Refusal(
             "outcome_unknown",
-            "We do not know whether the last try went out. Do not send again; it is being checked.",
+            _("We do not know whether the last try went out. Do not send again; it is being checked."),
         )
     if s.held_by:
-        return Refusal("open_retry", "Sending again is already under way.")
+        return Refusal("open_retry", _("Sending again is already under way."))
     return None
 
 
 def _state(s: Situation) -> Refusal | None:
     if s.status is Status.RETRYING:
-        by = f", by {s.channel}" if s.channel else ""
-        return Refusal("provider_retrying", f"The provider is trying again by itself{by}; wait for its report.")
+        if s.channel:
+            text = _("The provider is trying again by itself, by {channel}; wait for its report.")
+        else:
+            text = _("The provider is trying again by itself; wait for its report.")
+        return Refusal("provider_retrying", text.format(channel=s.channel))
     if BUCKET[s.status] is Bucket.PENDING:
-        return Refusal("pending", "It is still on its way; wait for the provider's report.")
+        return Refusal("pending", _("It is still on its way; wait for the provider's report."))
     if s.status is Status.UNKNOWN and not s.ops:
-        return Refusal("unconfirmed", "No report came, so it may have arrived. Only operations may send it again.")
+        return Refusal("unconfirmed", _("No report came, so it may have arrived. Only operations may send it again."))
     return None
 
 
 def _blocked(s: Situation) -> Refusal | None:
     if s.said_stop:
-        return Refusal("blocked", "The provider says that this number must not be texted.")
+        return Refusal("blocked", _("The provider says that this number must not be texted."))
     if s.status is not Status.REJECTED or (s.ops and s.changed):
         return None
-    sentence = "The provider or the network refused it; the same text would be refused again."
+    refused = _("The provider or the network refused it; the same text would be refused again.") + " "
     if not s.ops:
-        return Refusal("blocked", f"{sentence} Operations may change it.")
+        return Refusal("blocked", refused + _("Operations may change it."))
     change = frozenset({TEXT, SENDER, ACCOUNT})
-    return Refusal("blocked", f"{sentence} Change the text, the sender or the account.", lifted_by=change)
+    return Refusal("blocked", refused + _("Change the text, the sender or the account."), lifted_by=change)
 
 
 def _age(s: Situation) -> Refusal | None:
     if s.sent_at is not None and s.now - s.sent_at > OLDEST:
-        return Refusal("too_old", f"It was first sent more than {OLDEST.days} days ago.")
-    if s.valid_until is not None and s.valid_until <= s.now:
-        ago = in_words(s.now - s.valid_until)
-        return Refusal(
-            "too_old", f"It was only good until {ago} ago. Write a new text to send.", lifted_by=frozenset({TEXT})
+        text = ngettext(
+            "It was first sent more than {count} day ago.", "It was first sent more than {count} days ago.", OLDEST.days
         )
+        return Refusal("too_old", text.format(count=OLDEST.days))
+    if s.valid_until is not None and s.valid_until <= s.now:
+        text = _("It was only good until {span} ago. Write a new text to send.")
+        return Refusal("too_old", text.format(span=in_words(s.now - s.valid_until)), lifted_by=frozenset({TEXT}))
     return None
 
 
 def _limits(s: Situation) -> Refusal | None:
     if s.retries >= MOST_RETRIES:
-        return Refusal("cap_message", f"It has been sent again {s.retries} times already; that is the limit.")
-    if s.to_number >= MOST_TO_ONE_NUMBER:
-        return Refusal(
-            "cap_recipient",
-            f"This number has been sent to again {s.to_number} times in the last day; that is the limit.",
+        text = ngettext(
+            "It has been sent again {count} time already; that is the limit.",
+            "It has been sent again {count} times already; that is the limit.",
+            s.retries,
         )
+        return Refusal("cap_message", text.format(count=s.retries))
+    if s.to_number >= MOST_TO_ONE_NUMBER:
+        text = ngettext(
+            "This number has been sent to again {count} time in the last day; that is the limit.",
+            "This number has been sent to again {count} times in the last day; that is the limit.",
+            s.to_number,
+        )
+        return Refusal("cap_recipient", text.format(count=s.to_number))
     return None
 
 
@@ -183,8 +201,11 @@ def _cooling(s: Situation, cool_down: tuple[int, int]) -> Refusal | None:
     if at is None or at <= s.now:
         return None
     minutes = -(-int((at - s.now).total_seconds()) // 60)
-    why = "The phone was off or out of reach" if s.status is Status.EXPIRED else "It failed a moment ago"
-    return Refusal("cool_down", f"{why}; sending again is possible in {minutes} min.", possible_at=at)
+    if s.status is Status.EXPIRED:
+        text = _("The phone was off or out of reach; sending again is possible in {minutes} min.")
+    else:
+        text = _("It failed a moment ago; sending again is possible in {minutes} min.")
+    return Refusal("cool_down", text.format(minutes=minutes), possible_at=at)
 
 
 def cool_again_at(status: Status, final_at: datetime | None, cool_down: tuple[int, int]) -> datetime | None:
@@ -197,18 +218,22 @@ def cool_again_at(status: Status, final_at: datetime | None, cool_down: tuple[in
 def _account(s: Situation) -> Refusal | None:
     through, another = s.through, frozenset({ACCOUNT})
     if not through.enabled:
-        return Refusal("account_disabled", "The account is switched off. Choose another one.", lifted_by=another)
+        return Refusal("account_disabled", _("The account is switched off. Choose another one."), lifted_by=another)
     if through.held_until is not None and through.held_until > s.now:
-        wait = in_words(through.held_until - s.now)
         why = through.held_why.rstrip(". ")
-        sentence = f"Nothing is sent through {through.name} for {wait}" + (f": {why}." if why else ".")
-        return Refusal("account_disabled", sentence, lifted_by=another, possible_at=through.held_until)
+        if why:
+            text = _("Nothing is sent through {account} for {span}: {why}.")
+        else:
+            text = _("Nothing is sent through {account} for {span}.")
+        filled = text.format(account=through.name, span=in_words(through.held_until - s.now), why=why)
+        return Refusal("account_disabled", filled, lifted_by=another, possible_at=through.held_until)
     if through.resent >= through.resend_cap:
-        return Refusal(
-            "cap_account",
-            f"{through.resent} texts were sent again through {through.name} in the last day; that is its limit.",
-            lifted_by=another,
+        text = ngettext(
+            "{count} text was sent again through {account} in the last day; that is its limit.",
+            "{count} texts were sent again through {account} in the last day; that is its limit.",
+            through.resent,
         )
+        return Refusal("cap_account", text.format(count=through.resent, account=through.name), lifted_by=another)
     return _money(s)
 
 
@@ -218,36 +243,37 @@ def _money(s: Situation) -> Refusal | None:
     if cap is None:
         return None
     if s.price is None or not through.currency or s.price.currency != through.currency:
-        return Refusal(
-            "spend_cap",
-            f"{through.name} has a limit of money, and the price of this text is not known in its currency.",
-            lifted_by=frozenset({ACCOUNT}),
-        )
+        text = _("{account} has a limit of money, and the price of this text is not known in its currency.")
+        return Refusal("spend_cap", text.format(account=through.name), lifted_by=frozenset({ACCOUNT}))
     if through.spent + s.price.amount > cap:
-        return Refusal(
-            "spend_cap",
-            f"{plain(through.spent)} of at most {plain(cap)} {through.currency} a day are spent through "
-            f"{through.name}; one more text is too much.",
-            lifted_by=frozenset({ACCOUNT}),
-        )
+        text = _(
+            "{spent} of at most {cap} {currency} a day are spent through {account}; one more text is too much."
+        ).format(spent=plain(through.spent), cap=plain(cap), currency=through.currency, account=through.name)
+        return Refusal("spend_cap", text, lifted_by=frozenset({ACCOUNT}))
     return None
 
 
 def _person(s: Situation) -> Refusal | None:
     if s.by_person >= MOST_IN_A_ROW:
-        return Refusal(
-            "cap_user", f"You have sent {s.by_person} messages again within ten minutes; wait a few minutes."
+        text = ngettext(
+            "You have sent {count} message again within ten minutes; wait a few minutes.",
+            "You have sent {count} messages again within ten minutes; wait a few minutes.",
+            s.by_person,
         )
+        return Refusal("cap_user", text.format(count=s.by_person))
     if not s.ops and s.by_person_today >= MOST_BY_SUPPORT:
-        return Refusal(
-            "cap_user", f"You have sent {s.by_person_today} messages again in the last day; ask operations for more."
+        text = ngettext(
+            "You have sent {count} message again in the last day; ask operations for more.",
+            "You have sent {count} messages again in the last day; ask operations for more.",
+            s.by_person_today,
         )
+        return Refusal("cap_user", text.format(count=s.by_person_today))
     return None
 
 
 def _text(s: Situation) -> Refusal | None:
     if s.needs_text and not s.has_text:
-        return Refusal("no_text", "We do not have its text; write the text to send.", lifted_by=frozenset({TEXT}))
+        return Refusal("no_text", _("We do not have its text; write the text to send."), lifted_by=frozenset({TEXT}))
     return None
 
 
@@ -255,9 +281,9 @@ def _text(s: Situation) -> Refusal | None:
 
 
 HOPELESS = {
-    Failure.NUMBER: "The number was reported as wrong or dead, and no text has reached it since.",
-    Failure.CONTENT: "The text was refused as it is. Change it, or send it through another account.",
-    Failure.SENDER: "The sender was refused. Use another one, or another account.",
+    Failure.NUMBER: gettext_noop("The number was reported as wrong or dead, and no text has reached it since."),
+    Failure.CONTENT: gettext_noop("The text was refused as it is. Change it, or send it through another account."),
+    Failure.SENDER: gettext_noop("The sender was refused. Use another one, or another account."),
 }
 
 
@@ -275,16 +301,17 @@ class Doubts:
 def left_out(doubts: Doubts, now: datetime) -> Refusal | None:
     """Why many at once must leave this one out, although a person may send it."""
     if doubts.may_reopen_until is not None:
-        return Refusal("provider_retrying", "The provider may still try again by itself.",
+        return Refusal("provider_retrying", _("The provider may still try again by itself."),
                        possible_at=doubts.may_reopen_until)  # fmt: skip
     if doubts.unconfirmed:
-        return Refusal("unconfirmed", "The report was not signed, and asking has not confirmed it yet.")
+        return Refusal("unconfirmed", _("The report was not signed, and asking has not confirmed it yet."))
     if doubts.code_sent_at is not None and now - doubts.code_sent_at > CODE_GOOD_FOR:
-        return Refusal("too_old", "It looks like a one-time code, which is no good by now.")
+        return Refusal("too_old", _("It looks like a one-time code, which is no good by now."))
     if doubts.hopeless is not None:
-        return Refusal("hopeless", HOPELESS[doubts.hopeless])
+        return Refusal("hopeless", _(HOPELESS[doubts.hopeless]))
     if doubts.same_text is not None:
-        return Refusal("same_text", f"The same text went to this number lately: message {doubts.same_text}.")
+        text = _("The same text went to this number lately: message {message}.")
+        return Refusal("same_text", text.format(message=doubts.same_text))
     return None
 
 
@@ -308,11 +335,13 @@ def may_reopen_until(
 def in_words(delta: timedelta) -> str:
     """40 s, 12 min, 3 h, 4 days: one unit, rounded down."""
     seconds = int(delta.total_seconds())
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {'day' if (unit, count) == ('days', 1) else unit}"
-    return f"{seconds} s"
+    if seconds >= 86_400:
+        return ngettext("{count} day", "{count} days", seconds // 86_400).format(count=seconds // 86_400)
+    if seconds >= 3_600:
+        return _("{count} h").format(count=seconds // 3_600)
+    if seconds >= 60:
+        return _("{count} min").format(count=seconds // 60)
+    return _("{count} s").format(count=seconds)
 
 
 def plain(amount: Decimal) -> str:

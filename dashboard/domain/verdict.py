@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dashboard.domain import verdict_sending as sending, verdict_undelivered as undelivered
+from dashboard.domain.language import gettext as _, gettext_noop, ngettext
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
 from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
 from dashboard.domain.verdict_kinds import SEND_AGAIN, Kind, Side, Sure
 from dashboard.domain.verdict_sending import Finding
-from dashboard.domain.verdict_words import WE_CAN_SEND_AGAIN, WORDS
+from dashboard.domain.verdict_words import WORDS, of_many
 from providers.base import Status
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
@@ -26,7 +27,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     undelivered.unknown,
     undelivered.failed,
 )
-NO_MORE = "Send nothing more: this person asked not to be texted."
+NO_MORE = gettext_noop("Send nothing more: this person asked not to be texted.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +47,23 @@ def verdict(facts: Facts) -> Verdict:
     """The verdict on one message."""
     found = next(found for rule in RULES if (found := rule(facts)) is not None)
     words = WORDS[found.kind]
-    again = "" if facts.opted_out else WE_CAN_SEND_AGAIN
-    fill = {"provider": facts.line.provider, "account": facts.line.name, "again": again, **found.fill}
+    names = {"provider": facts.line.provider, "account": facts.line.name}
+    fill = names | of_many(opted_out=facts.opted_out) | found.fill
     clauses = (clause for clause in (*found.because, *_besides(facts, found.kind)) if clause is not None)
-    sure, now = found.sure or words.sure, words.now.format(**fill)
+    sure, now = found.sure or words.sure, _(words.now).format(**fill)
     if facts.unconfirmed and found.kind is not Kind.DELIVERED_UNCONFIRMED:
         sure = Sure.LIKELY if sure is Sure.CERTAIN else sure
-        now = f"Wait a minute: the report was not signed, so {facts.line.provider} is asked once more. Then: {now}"
+        wait = _("Wait a minute: the report was not signed, so {provider} is asked once more. Then: {now}")
+        now = wait.format(provider=facts.line.provider, now=now)
     if facts.opted_out and found.kind in SEND_AGAIN:
-        now = NO_MORE
+        now = _(NO_MORE)
     return Verdict(
         kind=found.kind,
-        sentence=words.sentence.format(**fill),
+        sentence=_(words.sentence).format(**fill),
         because=tuple(dict.fromkeys(clauses)),
         side=found.side or words.side,
         sure=sure,
-        customer=words.customer.format(**fill),
+        customer=_(words.customer).format(**fill),
         now=now,
     )
 
@@ -75,18 +77,19 @@ def _odd_word(facts: Facts, kind: Kind) -> Clause | None:
     note = facts.noted("unmapped")
     if note is None or kind is Kind.ODD_WORD:
         return None
-    return Clause(
-        f"{facts.line.provider} also said {quote(note.word)}, a word we do not know.", f"event-{note.event_id}"
-    )
+    text = _("{provider} also said {words}, a word we do not know.")
+    return Clause(text.format(provider=facts.line.provider, words=quote(note.word)), f"event-{note.event_id}")
 
 
 def _other_tries(facts: Facts) -> Clause | None:
     arrived = [one for one in facts.tries if one.status is Status.DELIVERED]
     if facts.status is Status.DELIVERED and arrived:
-        return Clause("Another try arrived as well: the person got it twice.", f"message-{arrived[-1].pk}")
+        return Clause(_("Another try arrived as well: the person got it twice."), f"message-{arrived[-1].pk}")
     failed = [one for one in facts.tries if one.status in NEGATIVE_FINALS and not one.not_sent]
     if facts.status in NEGATIVE_FINALS and not facts.not_sent and failed and len(failed) == len(facts.tries):
-        return Clause(f"None of its {len(failed) + 1} tries arrived.", "again")
+        count = len(failed) + 1
+        text = ngettext("None of its {count} try arrived.", "None of its {count} tries arrived.", count)
+        return Clause(text.format(count=count), "again")
     return None
 
 
@@ -94,4 +97,5 @@ def _waited(facts: Facts) -> Clause | None:
     if facts.waited is None:
         return None
     came, attached = facts.waited
-    return Clause(f"A report came {lasting(attached - came)} before we could tell that it was about this.", "kept")
+    text = _("A report came {span} before we could tell that it was about this.")
+    return Clause(text.format(span=lasting(attached - came)), "kept")

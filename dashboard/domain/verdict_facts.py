@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from math import ceil
 
+from dashboard.domain.language import gettext as _, ngettext
 from dashboard.domain.timeline import TimelineEntry
 from providers.base import Status
 
@@ -161,7 +162,8 @@ class Facts:
         return clock(moment, self.now, self.zone)
 
     def by_then(self, moment: datetime) -> str:
-        return self.clock(moment).removeprefix("at ")
+        """ "18:00 EAT on Thursday"."""
+        return named(moment, self.now, self.zone)
 
     # ------------------------------------------------------------------ who said what
 
@@ -217,97 +219,146 @@ class Facts:
         if not entry.by_provider:
             return Clause(_noted_by_us(entry, at), anchor)
         theirs = entry.occurred_at is not None and entry.zone == "stated"
-        part = f" about part {entry.part}" if entry.part in self.parts_told and entry.status else ""
-        said = f"{self.line.provider} reported {quote(entry.word)}{part}"
-        text = f"{said} {at}, by {'its own' if theirs else 'our'} clock."
-        return Clause(f"{text} Its reason: {quote(entry.detail)}" if entry.detail else text, anchor)
+        match entry.part in self.parts_told and entry.status is not None, theirs:
+            case True, True:
+                said = _("{provider} reported {words} about part {part} {at}, by its own clock.")
+            case True, False:
+                said = _("{provider} reported {words} about part {part} {at}, by our clock.")
+            case False, True:
+                said = _("{provider} reported {words} {at}, by its own clock.")
+            case _:
+                said = _("{provider} reported {words} {at}, by our clock.")
+        text = said.format(provider=self.line.provider, words=quote(entry.word), part=entry.part, at=at)
+        if entry.detail:
+            text += " " + _("Its reason: {words}").format(words=quote(entry.detail))
+        return Clause(text, anchor)
 
     @property
     def sent(self) -> Clause:
+        at = self.clock(self.sent_at)
         if self.age < timedelta(0):
-            return Clause(f"It is to be sent {self.clock(self.sent_at)}.", "fact-sent")
-        return Clause(f"It was sent {self.clock(self.sent_at)}, {lasting(self.age)} ago.", "fact-sent")
+            return Clause(_("It is to be sent {at}.").format(at=at), "fact-sent")
+        return Clause(_("It was sent {at}, {span} ago.").format(at=at, span=lasting(self.age)), "fact-sent")
 
     @property
     def as_usual(self) -> Clause | None:
         if self.usual is None:
             return None
         half, most = lasting(self.usual.half), lasting(self.usual.most)
-        takes = f"{half}, and nine of ten within {most}" if half != most else f"{half} or less"
-        return Clause(f"{_through('Texts', self.usual.same_country)} usually take {takes}.", "figure-usual")
+        if self.usual.same_country:
+            text = _("Texts to the same country through this account usually take {takes}.")
+        else:
+            text = _("Texts through this account usually take {takes}.")
+        if half == most:
+            takes = _("{half} or less").format(half=half)
+        else:
+            takes = _("{half}, and nine of ten within {most}").format(half=half, most=most)
+        return Clause(text.format(takes=takes), "figure-usual")
 
     @property
     def beside(self) -> Clause | None:
         found = self.neighbours
         if found is None:
             return None
-        time = "in the last hour" if found.lately else "around the same time"
-        others = _through("other texts", found.same_country)
+        if found.same_country:
+            others = _("other texts to the same country through this account")
+        else:
+            others = _("other texts through this account")
         if found.mute:
-            return Clause(f"Nothing was heard about any of {found.sent} {others} {time}.", "figure-neighbours")
-        return Clause(f"{found.arrived} of {found.sent} {others} {time} arrived.", "figure-neighbours")
+            text = _("Nothing was heard about any of {sent} {others} {time}.")
+        else:
+            text = _("{arrived} of {sent} {others} {time} arrived.")
+        time = _("in the last hour") if found.lately else _("around the same time")
+        filled = text.format(arrived=found.arrived, sent=found.sent, others=others, time=time)
+        return Clause(filled, "figure-neighbours")
 
     @property
     def time_left(self) -> Clause:
         if self.valid_until is None:
-            return Clause(f"Without a report it counts as unknown from {self.by_then(self.deadline)}.", "fact-deadline")
-        over = self.valid_until <= self.now
-        text = f"The time allowed for it {'ran' if over else 'runs'} out {self.clock(self.valid_until)}."
-        return Clause(text, "fact-valid-until")
+            text = _("Without a report it counts as unknown from {time}.")
+            return Clause(text.format(time=self.by_then(self.deadline)), "fact-deadline")
+        if self.valid_until <= self.now:
+            text = _("The time allowed for it ran out {at}.")
+        else:
+            text = _("The time allowed for it runs out {at}.")
+        return Clause(text.format(at=self.clock(self.valid_until)), "fact-valid-until")
 
     @property
     def alive(self) -> Clause | None:
         if self.life.message is None or self.life.reached_at is None:
             return None
-        ago = lasting(self.now - self.life.reached_at)
-        return Clause(f"Another text reached this number {ago} ago.", f"message-{self.life.message}")
+        text = _("Another text reached this number {span} ago.")
+        return Clause(text.format(span=lasting(self.now - self.life.reached_at)), f"message-{self.life.message}")
 
     @property
     def streak(self) -> Clause | None:
-        if self.life.failed_since < 2:
+        count = self.life.failed_since
+        if count < 2:
             return None
-        return Clause(f"The last {self.life.failed_since} other texts to this number did not arrive.", "recipient")
+        text = ngettext(
+            "The last {count} other text to this number did not arrive.",
+            "The last {count} other texts to this number did not arrive.",
+            count,
+        )
+        return Clause(text.format(count=count), "recipient")
 
 
 def quote(text: str) -> str:
     """Somebody else's words. In another script they may run the other way; they must not turn ours around."""
-    return f"“{text}”" if text.isascii() else f"“\u2068{text}\u2069”"
+    return _("“{words}”").format(words=text if text.isascii() else f"\u2068{text}\u2069")
 
 
 def _noted_by_us(entry: TimelineEntry, at: str) -> str:
     match entry.status:
         case Status.CREATED:
-            return f"Sending it was asked for {at}: {quote(entry.detail)}."
+            return _("Sending it was asked for {at}: {words}.").format(at=at, words=quote(entry.detail))
         case Status.SENDING:
-            return f"We began to hand it over {at}."
+            return _("We began to hand it over {at}.").format(at=at)
         case Status.QUEUED:
-            return f"We were told of it {at}."
+            return _("We were told of it {at}.").format(at=at)
         case _:
-            return f"We noted {at}: {entry.detail or entry.word}".rstrip(".") + "."
-
-
-def _through(texts: str, same_country: bool) -> str:
-    return f"{texts} to the same country through this account" if same_country else f"{texts} through this account"
+            words = (entry.detail or entry.word).rstrip(".")
+            return _("We noted {at}: {words}.").format(at=at, words=words)
 
 
 def lasting(delta: timedelta) -> str:
     """ "6 seconds", "12 minutes", "3 hours": one unit, rounded down, in full."""
     seconds = max(int(delta.total_seconds()), 0)
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
-        count = seconds // size
-        if count:
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return "less than a second"
+    if seconds >= 86_400:
+        return ngettext("{count} day", "{count} days", seconds // 86_400).format(count=seconds // 86_400)
+    if seconds >= 3_600:
+        return ngettext("{count} hour", "{count} hours", seconds // 3_600).format(count=seconds // 3_600)
+    if seconds >= 60:
+        return ngettext("{count} minute", "{count} minutes", seconds // 60).format(count=seconds // 60)
+    if seconds:
+        return ngettext("{count} second", "{count} seconds", seconds).format(count=seconds)
+    return _("less than a second")
+
+
+# Django brings these in every language it comes with.
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
 
 
 def clock(moment: datetime, now: datetime, zone: tzinfo) -> str:
     """ "at 18:00 EAT", with the day where it is not today's."""
+    return _("at {time}").format(time=named(moment, now, zone))
+
+
+def named(moment: datetime, now: datetime, zone: tzinfo) -> str:
+    """ "18:00 EAT", with the day where it is not today's."""
     local, today = moment.astimezone(zone), now.astimezone(zone)
     name = local.tzname() or ""
-    at = f"at {local:%H:%M} UTC{name}" if name[:1] in "+-" else f"at {local:%H:%M} {name}"
+    time = f"{local:%H:%M} UTC{name}" if name[:1] in "+-" else f"{local:%H:%M} {name}"
     if local.date() == today.date():
-        return at
+        return time
     if abs(local.date() - today.date()) < timedelta(days=7):
-        return f"{at} on {local:%A}"
-    year = f" {local.year}" if local.year != today.year else ""
-    return f"{at} on {local.day} {local:%B}{year}"
+        day = _(_WEEKDAYS[local.weekday()])
+    elif local.year == today.year:
+        day = _("{day} {month}").format(day=local.day, month=_(_MONTHS[local.month - 1]))
+    else:
+        day = _("{day} {month} {year}").format(day=local.day, month=_(_MONTHS[local.month - 1]), year=local.year)
+    return _("{time} on {day}").format(time=time, day=day)

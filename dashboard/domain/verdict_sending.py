@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from dashboard.domain.language import gettext as _, gettext_noop, ngettext
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.timeline import TimelineEntry
 from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
@@ -18,15 +19,47 @@ TIMES_LATE, LATE_AT_LEAST = 4, timedelta(minutes=10)
 
 # Why an account cannot be used: whose side that is, why in words, and what an administrator has to know.
 TROUBLES: dict[str, tuple[Side, str, str]] = {
-    "off": (Side.OURS, "the account {account} is switched off", "{account} would have to be switched on"),
-    "no_credentials": (Side.OURS, "the account {account} has no credentials", "{account} needs its credentials"),
-    "credentials": (Side.OURS, "{provider} refuses our credentials", "{account} needs new credentials"),
-    "balance": (Side.OURS, "the account {account} has no money left", "{account} needs money"),
-    "throttled": (Side.PROVIDER, "{provider} asked us to slow down", "{account} is asked too often"),
-    "unreachable": (Side.PROVIDER, "{provider} cannot be reached", "{provider} cannot be reached"),
-    "unparseable": (Side.PROVIDER, "the answers of {provider} cannot be read", "{provider} answers in an odd way"),
+    "off": (
+        Side.OURS,
+        gettext_noop("the account {account} is switched off"),
+        gettext_noop("{account} would have to be switched on"),
+    ),
+    "no_credentials": (
+        Side.OURS,
+        gettext_noop("the account {account} has no credentials"),
+        gettext_noop("{account} needs its credentials"),
+    ),
+    "credentials": (
+        Side.OURS,
+        gettext_noop("{provider} refuses our credentials"),
+        gettext_noop("{account} needs new credentials"),
+    ),
+    "balance": (
+        Side.OURS,
+        gettext_noop("the account {account} has no money left"),
+        gettext_noop("{account} needs money"),
+    ),
+    "throttled": (
+        Side.PROVIDER,
+        gettext_noop("{provider} asked us to slow down"),
+        gettext_noop("{account} is asked too often"),
+    ),
+    "unreachable": (
+        Side.PROVIDER,
+        gettext_noop("{provider} cannot be reached"),
+        gettext_noop("{provider} cannot be reached"),
+    ),
+    "unparseable": (
+        Side.PROVIDER,
+        gettext_noop("the answers of {provider} cannot be read"),
+        gettext_noop("{provider} answers in an odd way"),
+    ),
 }
-OTHER_TROUBLE = (Side.PROVIDER, "{provider} refuses our requests", "{provider} refuses our requests")
+OTHER_TROUBLE = (
+    Side.PROVIDER,
+    gettext_noop("{provider} refuses our requests"),
+    gettext_noop("{provider} refuses our requests"),
+)
 
 
 @dataclass(slots=True)
@@ -61,8 +94,8 @@ def arrived(facts: Facts) -> Finding | None:
     if facts.unconfirmed:
         return Finding(Kind.DELIVERED_UNCONFIRMED, stands, fill)
     if channel := _other_channel(facts):
-        name, _, _ = channel.word.partition(":")
-        return Finding(Kind.DELIVERED_IN_APP, [*stands, facts.quoted(channel)], {"channel": name.strip().capitalize()})
+        name = channel.word.partition(":")[0].strip().capitalize()
+        return Finding(Kind.DELIVERED_IN_APP, [*stands, facts.quoted(channel)], {"channel": name})
     if timely and took and took > late_after(facts):
         return Finding(Kind.DELIVERED_LATE, [*stands, facts.as_usual], fill)
     return Finding(Kind.DELIVERED, [*stands, _took(report, took)], fill)
@@ -77,8 +110,8 @@ def _took(report: TimelineEntry | None, took: timedelta | None) -> Clause | None
     if report is None or took is None or took < timedelta(0):
         return None  # clocks differ
     if _is_timely(report):
-        return Clause(f"It took {lasting(took)}.", "fact-sent")
-    return Clause(f"We heard of it {lasting(took)} after it was sent.", "fact-sent")
+        return Clause(_("It took {span}.").format(span=lasting(took)), "fact-sent")
+    return Clause(_("We heard of it {span} after it was sent.").format(span=lasting(took)), "fact-sent")
 
 
 def late_after(facts: Facts) -> timedelta:
@@ -90,9 +123,8 @@ def _after_giving_up(facts: Facts) -> Clause | None:
     over = next((entry for entry in facts.story if not entry.by_provider and entry.status is Status.UNKNOWN), None)
     if over is None:
         return None
-    return Clause(
-        f"The report came late: from {facts.by_then(over.when)} on it had counted as unknown.", f"event-{over.event_id}"
-    )
+    text = _("The report came late: from {time} on it had counted as unknown.")
+    return Clause(text.format(time=facts.by_then(over.when)), f"event-{over.event_id}")
 
 
 def our_not_sent(facts: Facts) -> Clause | None:
@@ -109,7 +141,9 @@ def in_parts(facts: Facts) -> Finding | None:
         return None
     lost = any(status in NEGATIVE_FINALS for status in told.values())
     stands = [facts.quoted(entry) for entry in facts.said if entry.part and entry.status is told[entry.part]]
-    stands.append(Clause(f"The text has {total} parts.", "fact-parts") if facts.parts else None)
+    if facts.parts:
+        text = ngettext("The text has {count} part.", "The text has {count} parts.", total)
+        stands.append(Clause(text.format(count=total), "fact-parts"))
     fill = {"arrived": str(there), "parts": str(total)}
     if not lost and facts.age < late_after(facts):
         return Finding(Kind.PARTS_COMING, stands, fill)
@@ -127,7 +161,8 @@ def by_another(facts: Facts) -> Finding | None:
     other = next((one for one in reversed(facts.tries) if one.status is Status.DELIVERED), None)
     if other is None:
         return None
-    it = Clause(f"Message {other.pk}, with the same text to the same number, was delivered.", f"message-{other.pk}")
+    text = _("Message {other}, with the same text to the same number, was delivered.")
+    it = Clause(text.format(other=other.pk), f"message-{other.pk}")
     return Finding(Kind.DELIVERED_BY_ANOTHER, [it, facts.quoted(facts.deciding)], {"other": str(other.pk), "at": ""})
 
 
@@ -141,7 +176,7 @@ def own_send(facts: Facts) -> Finding | None:
     if facts.status is Status.SENDING:
         return Finding(Kind.BEING_SENT, [own])
     if facts.status is Status.OUTCOME_UNKNOWN:
-        stray = "Reports that belong to no message wait at this account; one may be about this text."
+        stray = _("Reports that belong to no message wait at this account; one may be about this text.")
         return Finding(Kind.SENT_OR_NOT, [own, Clause(stray, "fact-account") if facts.strays else None])
     if not facts.not_sent:
         return None
@@ -157,13 +192,14 @@ def _held_back(facts: Facts, own: Clause | None) -> Finding | None:
         return Finding(Kind.HELD_BACK, [own, troubled(facts)], {"why": why, "fix": fix}, side)
     if facts.line.no_sends:
         side, why, fix = _filled(facts, TROUBLES["balance"])
-        clause = Clause(f"{facts.line.provider} said: {quote(facts.line.no_sends)}", "fact-account")
-        return Finding(Kind.HELD_BACK, [own, clause], {"why": why, "fix": fix}, side)
+        text = _("{provider} said: {words}").format(provider=facts.line.provider, words=quote(facts.line.no_sends))
+        return Finding(Kind.HELD_BACK, [own, Clause(text, "fact-account")], {"why": why, "fix": fix}, side)
     waits = facts.now - facts.created_at
     if waits < UNTAKEN:
         return None
-    fill = {"why": "our own worker is behind or has stopped", "fix": "the worker may not be running"}
-    return Finding(Kind.HELD_BACK, [own, Clause(f"It has waited for {lasting(waits)}.", "fact-sent")], fill)
+    fill = {"why": _("our own worker is behind or has stopped"), "fix": _("the worker may not be running")}
+    waited = _("It has waited for {span}.").format(span=lasting(waits))
+    return Finding(Kind.HELD_BACK, [own, Clause(waited, "fact-sent")], fill)
 
 
 def trouble(facts: Facts) -> tuple[Side, str, str] | None:
@@ -179,7 +215,7 @@ def trouble(facts: Facts) -> tuple[Side, str, str] | None:
 def _filled(facts: Facts, found: tuple[Side, str, str]) -> tuple[Side, str, str]:
     side, why, fix = found
     names = {"provider": facts.line.provider, "account": facts.line.name}
-    return side, why.format(**names), fix.format(**names)
+    return side, _(why).format(**names), _(fix).format(**names)
 
 
 def troubled(facts: Facts) -> Clause | None:
@@ -188,9 +224,13 @@ def troubled(facts: Facts) -> Clause | None:
     if found is None:
         return None
     why = found[1][:1].upper() + found[1][1:]
-    said = f" It said: {quote(facts.line.complaint)}" if facts.line.trouble and facts.line.complaint else ""
-    until = f"; asked again {facts.clock(facts.line.until)}" if facts.line.trouble and facts.line.until else ""
-    return Clause(f"{why}{until}.{said}", "fact-account")
+    if facts.line.trouble and facts.line.until:
+        text = _("{why}; asked again {at}.").format(why=why, at=facts.clock(facts.line.until))
+    else:
+        text = _("{why}.").format(why=why)
+    if facts.line.trouble and facts.line.complaint:
+        text += " " + _("It said: {words}").format(words=quote(facts.line.complaint))
+    return Clause(text, "fact-account")
 
 
 # ------------------------------------------------------------------------------ sent again since
@@ -214,14 +254,17 @@ def under_way(facts: Facts) -> Finding | None:
         return None
     other = next((one for one in reversed(facts.tries) if one.status in PENDING), None)
     if other is not None:
-        named, its = Clause(f"Message {other.pk} is the other try.", f"message-{other.pk}"), other.status
+        named = Clause(_("Message {other} is the other try.").format(other=other.pk), f"message-{other.pk}")
+        its = other.status
     elif facts.held in _HELD:
-        named, its = Clause("Somebody asked to have it sent again.", "again"), _HELD[facts.held]
+        named, its = Clause(_("Somebody asked to have it sent again."), "again"), _HELD[facts.held]
     else:
         return None
     if facts.status in NEGATIVE_FINALS:
-        first, told = "This try did not arrive", "Your message has not reached you yet"
+        first, told = _("This try did not arrive"), _("Your message has not reached you yet")
     else:
-        first, told = "We cannot tell whether this try arrived", "We could not tell whether your message reached you"
-    fill = {"first": first, "told": told, "other": f"message {other.pk}" if other else "the new try"}
+        first = _("We cannot tell whether this try arrived")
+        told = _("We could not tell whether your message reached you")
+    it = _("message {other}").format(other=other.pk) if other else _("the new try")
+    fill = {"first": first, "told": told, "other": it}
     return Finding(_AGAIN.get(its, Kind.AGAIN_ON_ITS_WAY), [facts.quoted(facts.deciding), named], fill)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dashboard.domain.failures import Complaint, Failure, cause
+from dashboard.domain.language import gettext as _
 from dashboard.domain.lifecycle import NEGATIVE_FINALS, PENDING
 from dashboard.domain.verdict_facts import Clause, Facts, lasting, quote
 from dashboard.domain.verdict_kinds import Kind, Side, Sure
@@ -32,7 +33,8 @@ def waiting(facts: Facts) -> Finding | None:
     if partly := in_parts(facts):
         return partly
     if facts.status is Status.RETRYING:
-        by = f", by {facts.deciding.part}" if facts.deciding and facts.deciding.part else ""
+        part = facts.deciding.part if facts.deciding else ""
+        by = _(", by {channel}").format(channel=part) if part else ""
         return Finding(Kind.PROVIDER_TRIES_AGAIN, [facts.quoted(facts.deciding), _before_that(facts)], {"by": by})
     for rule in (_just_told, _over, _fresh, _blind, _mute, _held):
         if found := rule(facts):
@@ -58,7 +60,9 @@ def _fresh(facts: Facts) -> Finding | None:
     fill = {
         "age": lasting(facts.age),
         "until": facts.by_then(facts.sent_at + facts.patience),
-        "takes": "a few minutes" if facts.patience <= A_FEW_MINUTES else f"up to {lasting(facts.patience)}",
+        "takes": _("a few minutes")
+        if facts.patience <= A_FEW_MINUTES
+        else _("up to {span}").format(span=lasting(facts.patience)),
     }
     return Finding(Kind.TOO_EARLY, [facts.sent, word, facts.as_usual], fill)
 
@@ -73,7 +77,7 @@ def _over(facts: Facts) -> Finding | None:
 def _last_word(facts: Facts) -> Clause | None:
     if facts.heard_of:
         return facts.quoted(facts.deciding)
-    return Clause(f"{facts.line.provider} has not said a word about it.", "story")
+    return Clause(_("{provider} has not said a word about it.").format(provider=facts.line.provider), "story")
 
 
 def _blind(facts: Facts) -> Finding | None:
@@ -84,7 +88,7 @@ def _blind(facts: Facts) -> Finding | None:
         return Finding(Kind.CANNOT_ASK, stands, {"why": why, "fix": fix}, side)
     behind = facts.now - facts.due_at if facts.due_at and not facts.line.trouble else timedelta(0)
     if behind >= BEHIND:
-        due = Clause(f"A check has been due for {lasting(behind)}.", "asked")
+        due = Clause(_("A check has been due for {span}.").format(span=lasting(behind)), "asked")
         return Finding(Kind.NOBODY_ASKS, [due, facts.sent, _last_word(facts)], {"span": lasting(behind)})
     for note, kind in (("unmapped", Kind.ODD_WORD), ("not_found", Kind.NOT_KNOWN_THERE)):
         if entry := facts.noted(note):
@@ -96,13 +100,18 @@ def _mute(facts: Facts) -> Finding | None:
     """The provider has not said a word about it."""
     if facts.heard_of:
         return None
-    asked = Clause(f"It was asked {facts.clock(facts.asked_at)}.", "asked") if facts.asked_at else None
-    stands = [_last_word(facts), asked, facts.sent]
+    stands = [_last_word(facts), _asked(facts), facts.sent]
     if facts.neighbours and facts.neighbours.mute:
         return Finding(Kind.NO_REPORTS, [facts.beside, *stands])
     if not facts.can_be_asked:
         return Finding(Kind.NOT_NAMED, [*stands, facts.beside])
     return Finding(Kind.NOT_A_WORD, [*stands, facts.as_usual, facts.beside])
+
+
+def _asked(facts: Facts) -> Clause | None:
+    if facts.asked_at is None:
+        return None
+    return Clause(_("It was asked {at}.").format(at=facts.clock(facts.asked_at)), "asked")
 
 
 _HELD_AS = {Status.QUEUED: Kind.HELD_BY_PROVIDER, Status.SUBMITTED: Kind.AT_GATEWAY}
@@ -114,19 +123,21 @@ def _held(facts: Facts) -> Finding | None:
         return None
     stands = [facts.quoted(facts.deciding), facts.sent, facts.as_usual, facts.beside]
     late_at = facts.sent_at + late_after(facts)
-    raise_it = f"Raise it with {facts.line.provider}"
     if late_at > facts.now:
-        raise_it = f"Wait until {facts.by_then(late_at)}; then r{raise_it[1:]}"
-    return Finding(_HELD_AS[facts.status], stands, {"raise_it": raise_it})
+        raise_it = _("Wait until {time}; then raise it with {provider}")
+    else:
+        raise_it = _("Raise it with {provider}")
+    filled = raise_it.format(time=facts.by_then(late_at), provider=facts.line.provider)
+    return Finding(_HELD_AS[facts.status], stands, {"raise_it": filled})
 
 
 def _with_the_network(facts: Facts) -> Finding:
     until = facts.by_then(facts.valid_until or facts.deadline)
-    fill = {
-        "until": until,
-        "tries": f"may keep trying until {until}" if facts.valid_until else "is still trying to reach the phone",
-        "hope": f"delivery is tried until {until}" if facts.valid_until else "it can still arrive",
-    }
+    if facts.valid_until:
+        tries, hope = _("may keep trying until {time}"), _("delivery is tried until {time}")
+    else:
+        tries, hope = _("is still trying to reach the phone"), _("it can still arrive")
+    fill = {"until": until, "tries": tries.format(time=until), "hope": hope.format(time=until)}
     stands = [facts.quoted(facts.deciding), facts.sent, facts.beside, facts.as_usual, facts.time_left]
     if _with_many(facts):
         return _many(facts, Kind.TROUBLE_OF_MANY, stands)
@@ -142,7 +153,8 @@ def _with_many(facts: Facts) -> bool:
 def _many(facts: Facts, kind: Kind, stands: list[Clause | None]) -> Finding:
     """Others suffer too: the network where they share the country, else the provider, and less surely."""
     same = facts.neighbours is not None and facts.neighbours.same_country
-    where = "in that country’s networks, or on the way to them" if same else f"with {facts.line.provider}"
+    where = _("in that country’s networks, or on the way to them") if same else _("with {provider}")
+    where = where.format(provider=facts.line.provider)
     return Finding(kind, stands, {"where": where}, None if same else Side.PROVIDER, None if same else Sure.GUESS)
 
 
@@ -187,8 +199,9 @@ def failed(facts: Facts) -> Finding:
 
 
 def _may_be_tried_again(facts: Facts, word: Clause | None, until: datetime) -> Finding:
-    own = f"{facts.line.provider} may try again by itself until {facts.by_then(until)}."
-    return Finding(Kind.MAY_BE_TRIED_AGAIN, [word, Clause(own, "story")], {"until": facts.by_then(until)})
+    time = facts.by_then(until)
+    own = _("{provider} may try again by itself until {time}.").format(provider=facts.line.provider, time=time)
+    return Finding(Kind.MAY_BE_TRIED_AGAIN, [word, Clause(own, "story")], {"until": time})
 
 
 def _phone(facts: Facts, said: list[Clause | None]) -> Finding:
@@ -204,7 +217,8 @@ def _phone(facts: Facts, said: list[Clause | None]) -> Finding:
 def _number(facts: Facts, said: list[Clause | None]) -> Finding:
     reached = facts.life.reached_at
     if reached is not None and facts.now - reached < REACHED_LATELY:
-        return Finding(Kind.GOOD_NUMBER_REFUSED, [*said, facts.alive], {"ago": lasting(facts.now - reached) + " ago"})
+        ago = _("{span} ago").format(span=lasting(facts.now - reached))
+        return Finding(Kind.GOOD_NUMBER_REFUSED, [*said, facts.alive], {"ago": ago})
     return Finding(Kind.BAD_NUMBER, [*said, facts.streak])
 
 
@@ -213,8 +227,8 @@ def _refused(facts: Facts, said: list[Clause | None]) -> Finding:
         return Finding(Kind.NOT_TAKEN, said)
     others = facts.neighbours
     if others and others.refused > others.sent / 2:
-        many = Clause(f"{others.refused} of {others.sent} others were refused too.", "figure-neighbours")
-        return Finding(Kind.REFUSED_WITH_MANY, [*said, many])
+        text = _("{refused} of {sent} others were refused too.").format(refused=others.refused, sent=others.sent)
+        return Finding(Kind.REFUSED_WITH_MANY, [*said, Clause(text, "figure-neighbours")])
     return Finding(Kind.REFUSED, [*said, facts.beside])
 
 
@@ -237,9 +251,9 @@ def _without_reason(facts: Facts, said: list[Clause | None]) -> Finding:
     report = facts.deciding
     if report and report.detail:
         said_it = report.detail.rstrip(".")
-        reason = f": {quote(said_it)}" if len(said_it) <= SHORT else ", for a reason in its own words"
+        reason = f": {quote(said_it)}" if len(said_it) <= SHORT else _(", for a reason in its own words")
         return Finding(Kind.FAILED, [*said, facts.beside], {"reason": reason}, Side.PROVIDER)
-    return Finding(Kind.FAILED, [*said, facts.beside], {"reason": ", and gives no clearer reason"})
+    return Finding(Kind.FAILED, [*said, facts.beside], {"reason": _(", and gives no clearer reason")})
 
 
 _BY_CAUSE: dict[Failure, Callable[[Facts, list[Clause | None]], Finding]] = {

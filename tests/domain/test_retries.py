@@ -52,38 +52,38 @@ def test_what_failed_may_be_sent_again(status: Status, ops: bool) -> None:
     assert asked(status=status, ops=ops) is None
 
 
-@pytest.mark.parametrize(
-    ("given", "expected", "says"),
-    [
-        ({"effective": Status.DELIVERED}, "delivered", "nothing to send again"),
-        ({"opted_out": True}, "blocked", "asked not to be texted"),
-        ({"has_number": False}, "too_old", "nobody to send it to"),
-        ({"not_sent_but_reported": True}, "unconfirmed", "Look at it first"),
-        ({"held_by": "outcome_unknown"}, "outcome_unknown", "Do not send again"),
-        ({"status": Status.OUTCOME_UNKNOWN}, "outcome_unknown", "Do not send again"),
-        ({"held_by": "open"}, "open_retry", "under way"),
-        ({"held_by": "sending"}, "open_retry", "under way"),
-        ({"status": Status.RETRYING}, "provider_retrying", "by itself; wait"),
-        ({"status": Status.RETRYING, "channel": "viber"}, "provider_retrying", "by viber"),
-        ({"status": Status.SENT}, "pending", "on its way"),
-        ({"status": Status.UNKNOWN}, "unconfirmed", "Only operations"),
-        ({"said_stop": True}, "blocked", "must not be texted"),
-        ({"status": Status.REJECTED}, "blocked", "refused again"),
-        ({"sent_at": ago(days=31)}, "too_old", "more than 30 days"),
-        ({"valid_until": ago(minutes=3)}, "too_old", "3 min ago"),
-        ({"retries": 3}, "cap_message", "3 times"),
-        ({"to_number": 3}, "cap_recipient", "3 times in the last day"),
-        ({"final_at": ago(minutes=1)}, "cool_down", "in 4 min"),
-        ({"through": through(enabled=False)}, "account_disabled", "switched off"),
-        ({"through": through(held_until=later(minutes=20), held_why="No money.")}, "account_disabled",
-         "through Acme for 20 min: No money."),
-        ({"through": through(resent=10, resend_cap=10)}, "cap_account", "10 texts were sent again through Acme"),
-        ({"through": through(spent=Decimal("9.96"), spend_cap=Decimal(10))}, "spend_cap", "9.96 of at most 10 EUR"),
-        ({"by_person": 10}, "cap_user", "wait a few minutes"),
-        ({"by_person_today": 10}, "cap_user", "ask operations"),
-        ({"has_text": False}, "no_text", "write the text"),
-    ],
-)  # fmt: skip
+REFUSALS: list[tuple[dict[str, Any], str, str]] = [
+    ({"effective": Status.DELIVERED}, "delivered", "nothing to send again"),
+    ({"opted_out": True}, "blocked", "asked not to be texted"),
+    ({"has_number": False}, "too_old", "nobody to send it to"),
+    ({"not_sent_but_reported": True}, "unconfirmed", "Look at it first"),
+    ({"held_by": "outcome_unknown"}, "outcome_unknown", "Do not send again"),
+    ({"status": Status.OUTCOME_UNKNOWN}, "outcome_unknown", "Do not send again"),
+    ({"held_by": "open"}, "open_retry", "under way"),
+    ({"held_by": "sending"}, "open_retry", "under way"),
+    ({"status": Status.RETRYING}, "provider_retrying", "by itself; wait"),
+    ({"status": Status.RETRYING, "channel": "viber"}, "provider_retrying", "by viber"),
+    ({"status": Status.SENT}, "pending", "on its way"),
+    ({"status": Status.UNKNOWN}, "unconfirmed", "Only operations"),
+    ({"said_stop": True}, "blocked", "must not be texted"),
+    ({"status": Status.REJECTED}, "blocked", "refused again"),
+    ({"sent_at": ago(days=31)}, "too_old", "more than 30 days"),
+    ({"valid_until": ago(minutes=3)}, "too_old", "3 min ago"),
+    ({"retries": 3}, "cap_message", "3 times"),
+    ({"to_number": 3}, "cap_recipient", "3 times in the last day"),
+    ({"final_at": ago(minutes=1)}, "cool_down", "in 4 min"),
+    ({"through": through(enabled=False)}, "account_disabled", "switched off"),
+    ({"through": through(held_until=later(minutes=20), held_why="No money.")}, "account_disabled",
+     "through Acme for 20 min: No money."),
+    ({"through": through(resent=10, resend_cap=10)}, "cap_account", "10 texts were sent again through Acme"),
+    ({"through": through(spent=Decimal("9.96"), spend_cap=Decimal(10))}, "spend_cap", "9.96 of at most 10 EUR"),
+    ({"by_person": 10}, "cap_user", "wait a few minutes"),
+    ({"by_person_today": 10}, "cap_user", "ask operations"),
+    ({"has_text": False}, "no_text", "write the text"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "expected", "says"), REFUSALS)
 def test_each_refusal_has_its_code_and_its_sentence(given: dict[str, Any], expected: str, says: str) -> None:
     found = asked(**given)
     assert found is not None
