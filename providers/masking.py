@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 MASK = "••••"
+_ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _SHORTEST_SECRET = 4  # masking anything shorter would blank out ordinary words
 
 
@@ -37,11 +38,15 @@ def mask_bytes(body: bytes, secrets: Iterable[str]) -> bytes:
     if unusual.search(body) or any(secret in body for secret in plain):
         body = pattern.sub(MASK.encode(), body)
 
-    def word(match: re.Match[bytes]) -> bytes:
-        read = match[0].replace(b"\\", b"").translate(bytes.maketrans(b"-_", b"+/"))
-        return MASK.encode() if any(core in read for core in cores) else match[0]
+    if not _has(body, cores):
+        return body
+    return words.sub(lambda match: MASK.encode() if _has(match[0], cores) else match[0], body)
 
-    return words.sub(word, body)
+
+def _has(text: bytes, cores: Iterable[bytes]) -> bool:
+    """Whether base64 in there, of either alphabet and with escaped slashes, may be of a secret."""
+    read = text.replace(b"\\", b"").translate(_ONE_ALPHABET)
+    return any(core in read for core in cores)
 
 
 @functools.lru_cache(maxsize=128)

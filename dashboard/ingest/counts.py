@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Count, DecimalField, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum, Value
 
 from dashboard.domain import phone
-from dashboard.domain.lifecycle import reached_the_wire
+from dashboard.domain.lifecycle import State, reached_the_wire
 from dashboard.ingest import rows
 from dashboard.ingest.objects import Writes
 from dashboard.models import Batch, BatchCount, BatchText, HourCount, Message, Retry
@@ -38,7 +39,10 @@ TEXT_KEY = ("batch_id", "kind", "currency", "price")
 HOUR_KEY = ("hour", "account_id", "country", "status")
 
 Row = BatchCount | BatchText | HourCount
-_WRITES = {model: Writes(model) for model in (BatchCount, BatchText, HourCount)}
+_WRITES = {
+    model: Writes(model, (*key, "n"))
+    for model, key in ((BatchCount, BATCH_KEY), (BatchText, TEXT_KEY), (HourCount, HOUR_KEY))
+}
 _KIND = BatchText.Kind
 _NO_PRICE = ("", Decimal(0))
 
@@ -47,9 +51,32 @@ _NO_PRICE = ("", Decimal(0))
 
 _PRICE = DecimalField(max_digits=20, decimal_places=8)
 # `lifecycle.reached_the_wire`, as a question to the database.
-_WENT_OUT = ~Q(status=Status.CREATED.value) & (Q(reported=True) | Q(not_sent=False))
+WENT_OUT = ~Q(status=Status.CREATED.value) & (Q(reported=True) | Q(not_sent=False))
 # The provider's own retry under the same id is one more text of the same message.
 _SAME_AGAIN = Q(via=Retry.Via.PROVIDER, state=Retry.State.ACCEPTED, message=F("original"))
+
+
+class Place(NamedTuple):
+    """All of a message that decides where it counts."""
+
+    batch_id: int | None
+    root_id: int | None
+    effective: str
+    status: str
+    not_sent: bool
+    reported: bool
+    cost: Decimal | None
+    currency: str
+    sent_at: datetime
+    account_id: int
+    country: str
+
+
+_PLACE = attrgetter(*Place._fields)
+
+
+def place_of(message: Message) -> Place:
+    return Place._make(_PLACE(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +88,27 @@ class Counted:
     hours: Counter[tuple[datetime, int, str, str]] = field(default_factory=Counter)
 
 
-def counted(messages: Iterable[Message]) -> Counted:
+def counted(places: Iterable[Place]) -> Counted:
     found = Counted()
-    for message in messages:
-        if message.batch_id and not message.root_id:
-            found.batches[message.batch_id, message.effective] += 1
-        if message.batch_id:
-            _count_texts(found, message, message.batch_id, message.cost, message.currency, 1)
-        found.hours[hour_of(message.sent_at), message.account_id, message.country, message.status] += 1
+    for place in places:
+        if place.batch_id and not place.root_id:
+            found.batches[place.batch_id, place.effective] += 1
+        _count_texts(found, place, 1)
+        found.hours[hour_of(place.sent_at), place.account_id, place.country, place.status] += 1
     return found
 
 
-def _count_texts(found: Counted, like: Message, batch_id: int, cost: Decimal | None, currency: str, n: int) -> None:
-    """So many messages that are as `like` was, in a batch at a price."""
-    if reached_the_wire(like.state):
-        found.texts[batch_id, _KIND.AGAIN if like.root_id else _KIND.FIRST, *_NO_PRICE] += n
-    if like.status == Status.OUTCOME_UNKNOWN:
-        found.texts[batch_id, _KIND.DOUBTFUL, *_NO_PRICE] += n
-    if cost is not None:
-        found.texts[batch_id, _KIND.PRICED, currency, cost] += n
+def _count_texts(found: Counted, place: Place, n: int) -> None:
+    """So many messages of that place as texts of their batch."""
+    if not place.batch_id:
+        return
+    state = State(Status(place.status), not_sent=place.not_sent, reported=place.reported)
+    if reached_the_wire(state):
+        found.texts[place.batch_id, _KIND.AGAIN if place.root_id else _KIND.FIRST, *_NO_PRICE] += n
+    if state.status is Status.OUTCOME_UNKNOWN:
+        found.texts[place.batch_id, _KIND.DOUBTFUL, *_NO_PRICE] += n
+    if place.cost is not None:
+        found.texts[place.batch_id, _KIND.PRICED, place.currency, place.cost] += n
 
 
 def hour_of(at: datetime) -> datetime:
@@ -92,15 +121,15 @@ def move(before: Counted, after: Counted) -> None:
     batches.subtract(before.batches)
     texts.subtract(before.texts)
     hours.subtract(before.hours)
-    _insert(BatchCount, BATCH_KEY, batches)
-    _insert(BatchText, TEXT_KEY, texts)
-    _insert(HourCount, HOUR_KEY, hours)
+    _insert(BatchCount, batches)
+    _insert(BatchText, texts)
+    _insert(HourCount, hours)
 
 
 def tried_again_by_provider(batch_id: int | None) -> None:
     """Count one more text of the batch: the provider took a message that it had failed on once more."""
     if batch_id:
-        _insert(BatchText, TEXT_KEY, Counter({(batch_id, _KIND.AGAIN, *_NO_PRICE): 1}))
+        _insert(BatchText, Counter({(batch_id, _KIND.AGAIN, *_NO_PRICE): 1}))
 
 
 def insert_messages(like: Message, columns: rows.Columns) -> None:
@@ -109,7 +138,7 @@ def insert_messages(like: Message, columns: rows.Columns) -> None:
     Among the columns are "sent_at", "batch_id" and "country"; all of them count as `like`, and none is sent again.
     """
     rows.insert(like, columns)
-    found = Counted()
+    found, place = Counted(), place_of(like)
     for batch_id, n in Counter(columns["batch_id"]).items():
         if batch_id is not None:
             found.batches[batch_id, like.effective] = n
@@ -117,8 +146,7 @@ def insert_messages(like: Message, columns: rows.Columns) -> None:
     nothing = [None] * len(columns["batch_id"])
     priced = (columns["batch_id"], columns.get("cost", nothing), columns.get("currency", nothing))
     for (batch_id, cost, currency), n in Counter(zip(*priced, strict=True)).items():
-        if batch_id is not None:
-            _count_texts(found, like, batch_id, cost, currency or "", n)
+        _count_texts(found, place._replace(batch_id=batch_id, cost=cost, currency=currency or ""), n)
     for (at, country), n in Counter(zip(columns["sent_at"], columns["country"], strict=True)).items():
         found.hours[hours[at], like.account_id, country, like.status] += n
     move(Counted(), found)
@@ -129,11 +157,11 @@ def add_messages(messages: Sequence[Message]) -> None:
     for message in messages:
         message.country = message.country or phone.main_country(message.recipient.digits)
     Message.objects.bulk_create(messages)
-    move(Counted(), counted(messages))
+    move(Counted(), counted(map(place_of, messages)))
 
 
-def _insert(model: type[Row], key: tuple[str, ...], sums: Counter[Any]) -> None:
-    _WRITES[model].insert(model(**dict(zip(key, values, strict=True)), n=n) for values, n in sums.items() if n)
+def _insert(model: type[Row], sums: Counter[Any]) -> None:
+    _WRITES[model].insert_rows([(*values, n) for values, n in sums.items() if n])
 
 
 # ------------------------------------------------------------------------------ adding them up
@@ -169,7 +197,7 @@ def _squash(rows: QuerySet[Any], key: tuple[str, ...]) -> int:
             pks.append(pk)
             sums[tuple(values)] += n
         model._default_manager.filter(pk__in=pks).delete()
-        _insert(model, key, sums)
+        _insert(model, sums)
     return len(pks)
 
 
@@ -204,7 +232,7 @@ def _batches_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
 def _texts_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:
     """(batch, kind, currency, price, n), likewise."""
     sent = Message.objects.filter(batch_id__gt=after, batch_id__lte=last).order_by()
-    out, none = sent.filter(_WENT_OUT), {"a": Value(""), "b": Value(Decimal(0), output_field=_PRICE)}
+    out, none = sent.filter(WENT_OUT), {"a": Value(""), "b": Value(Decimal(0), output_field=_PRICE)}
     named = ("batch_id", "kind", "a", "b", "total")
     by_kind = {
         _KIND.FIRST: out.filter(root=None),

@@ -1,8 +1,8 @@
 """The webhook door of a running server: WSGI, in front of Django, for `POST /hooks/<token>/` alone.
 
 Each request waits in its own thread; one writer thread takes whatever waits, keeps it in one commit, and only then
-answers all of them. No timer: while one commit is under way the next set gathers by itself, so a lone report waits for
-nobody and a thousand share a few commits.
+answers all of them. While one commit is under way the next set gathers by itself, so a lone report waits for nobody and a
+thousand share a few commits.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 500  # reports in one commit
 MOST_WAITING = 1_000
+GATHERING = 0.5  # of what the last commit took: how long the next one waits for as many reports
 PATIENCE = 30.0  # seconds until a request stops waiting for its commit
 REDO_FOR = 2.0  # seconds for keeping one by one what could not be kept together
 REDO_LOCK_WAIT = {"sqlite": "PRAGMA busy_timeout = 100", "postgresql": "SET lock_timeout = '100ms'"}
@@ -117,20 +118,33 @@ class Writer:
             self._thread.join(PATIENCE)
 
     def _run(self) -> None:
+        last, took = 0, 0.0
         try:
-            while group := self._take():
+            while group := self._take(last, took * GATHERING):
+                began = monotonic()
                 write(group)
+                last, took = len(group), monotonic() - began
         finally:
             connection.close()
 
-    def _take(self) -> list[Waiting]:
-        """Whatever waits, up to so many; nothing at the end."""
+    def _take(self, expected: int, patience: float) -> list[Waiting]:
+        """Whatever waits, up to so many; nothing at the end.
+
+        Who was answered just now comes again at once: without a moment's patience for as many as the last time, the
+        first of them would have a commit alone, and all others the next.
+        """
         group: list[Waiting] = []
-        while not group or (len(group) < MOST_AT_ONCE and not self._queue.empty()):
-            waiting = self._queue.get()
+        until = 0.0
+        while not group or len(group) < MOST_AT_ONCE:
+            left = until - monotonic() if len(group) < expected else 0.0
+            try:
+                waiting = self._queue.get(timeout=max(left, 0.0)) if group else self._queue.get()
+            except Empty:
+                break
             if waiting is None:
                 self._queue.put(None)
                 break
+            until = until or monotonic() + patience
             group.append(waiting)
         return group
 

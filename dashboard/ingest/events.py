@@ -13,7 +13,7 @@ from django.db import connection
 
 from dashboard.domain.lifecycle import RANK, Said
 from dashboard.ingest.items import NOT_SENT, Item, note
-from dashboard.ingest.objects import Writes
+from dashboard.ingest.objects import Writes, made
 from dashboard.models import Event, Message
 from providers.base import MAX_ATTEMPT, Entry, Status
 
@@ -65,7 +65,8 @@ def _event(entry: Entry, item: Item, message: Message) -> Event:
     attempt = min(max(entry.attempt, (entry.counter or 0) - own_retries, 0), MAX_ATTEMPT)
     at, zone = absolute(entry.at, item.account.time_zone)
     unmapped = entry.status is None and not entry.note
-    return Event(
+    return made(
+        Event,
         message_id=message.pk,
         key=event_key(
             message.pk, entry.word, attempt, entry.part, entry.at_raw, entry.note if item.by_provider else OURS

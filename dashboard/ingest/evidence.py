@@ -13,14 +13,14 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from dashboard.ingest.objects import Writes
+from dashboard.ingest.objects import Writes, made
 from dashboard.ingest.rows import new_keys
 from dashboard.models import Account, Evidence
 from providers import PROVIDERS
 from providers.base import Report
 from providers.http import mask_bytes
 
-_WRITES = Writes(Evidence, {field.name for field in Evidence._meta.concrete_fields})
+_WRITES = Writes(Evidence, [field.attname for field in Evidence._meta.concrete_fields])
 KEPT_HEADERS = ("content-type", "date", "retry-after", "x-request-id", "user-agent", "x-webhook-signature")
 
 
@@ -70,7 +70,8 @@ def evidence(
     kept = mask_bytes(body, account.secrets() if mask is None else mask)
     lowered = {name.lower(): value for name, value in (headers or {}).items()}
     received_sha256 = hashlib.sha256(body).hexdigest()
-    return Evidence(
+    return made(
+        Evidence,
         account_id=account.pk,
         call=call,
         is_item=is_item,

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 
+from django.db import connection
 from django.db.models import F, Q, QuerySet
 
 from dashboard.domain.lifecycle import UNRESOLVED
-from dashboard.ingest.rows import Among
+from dashboard.ingest.rows import Among, text_array
 from dashboard.models import Message
+
+_TABLE = Message._meta.db_table
+_BY_ID_POSTGRESQL = f"SELECT account_id, match_id, id FROM {_TABLE} WHERE match_id = ANY(%s::text[])"  # noqa: S608
+_BY_ID_SQLITE = (
+    "SELECT found.account_id, found.match_id, found.id FROM json_each(%s) AS given "  # noqa: S608
+    f"CROSS JOIN {_TABLE} AS found ON found.match_id = given.value"
+)
 
 
 def with_ids(account_id: int, ids: Iterable[str]) -> QuerySet[Message]:
@@ -27,9 +36,14 @@ def lookup(keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     if not wanted:
         return {}
     # By the ids alone, of all accounts at once: few ids are two accounts' own.
-    rows = Message.objects.filter(Among(Message, "match_id", {match_id for _, match_id in wanted}))
-    found = rows.values_list("account_id", "match_id", "pk")
-    return {(account, match_id): pk for account, match_id, pk in found if match_id and (account, match_id) in wanted}
+    ids = {match_id for _, match_id in wanted}
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_BY_ID_POSTGRESQL, [text_array(ids)])
+        else:
+            cursor.execute(_BY_ID_SQLITE, [json.dumps(list(ids))])
+        found = cursor.fetchall()
+    return {(account, match_id): pk for account, match_id, pk in found if (account, match_id) in wanted}
 
 
 def by_reference(wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:

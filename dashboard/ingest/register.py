@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from dashboard.domain import phone
 from dashboard.ingest import rows
-from dashboard.ingest.counts import Counted, counted, insert_messages, move
+from dashboard.ingest.counts import Counted, counted, insert_messages, move, place_of
 from dashboard.ingest.events import OURS, absolute, event_key
 from dashboard.ingest.items import REGISTERED, Item, ours
 from dashboard.ingest.known import with_ids
@@ -314,7 +314,7 @@ def _fill(kepts: Iterable[_Kept]) -> None:
 
 
 def _counted(pks: Iterable[int]) -> Counted:
-    return counted(Message.objects.filter(pk__in=pks))
+    return counted(map(place_of, Message.objects.filter(pk__in=pks)))
 
 
 def _store(account: Account, fresh: Sequence[tuple[_Key, Send, _Kept]], source: Source, now: datetime) -> None:

@@ -6,7 +6,7 @@ An instance for each row, or a placeholder for each value looked for, costs more
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -35,7 +35,7 @@ class Among(Func):
 
     def as_postgresql(self, compiler: Any, connection: Any, **options: Any) -> Any:
         _, *columns = (compiler.compile(part)[0] for part in self.get_source_expressions())
-        return f"({columns[0]} = ANY(%s::text[]) AND {self._also(columns)})", [_array(self._texts), *self._same]
+        return f"({columns[0]} = ANY(%s::text[]) AND {self._also(columns)})", [text_array(self._texts), *self._same]
 
     def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
         pk, *_ = (compiler.compile(part)[0] for part in self.get_source_expressions())
@@ -50,7 +50,7 @@ class Among(Func):
         return " AND ".join([f"NOT ({columns[0]} = '')", *tests])
 
 
-def _array(texts: Sequence[str]) -> str:
+def text_array(texts: Collection[str]) -> str:
     """PostgreSQL's notation of an array: a constant, of which the planner knows how many there are."""
     together = "".join(texts)
     if '"' in together or "\\" in together:
@@ -89,7 +89,7 @@ def insert_missing(like: Model, columns: Columns, key: str) -> None:
         f"ON CONFLICT ({key}) DO NOTHING"
     )
     parameters = [field.get_db_prep_save(getattr(like, field.attname), connection) for field in common]
-    parameters += [_array(_prepared(field, columns[field.attname])) for field in varying]
+    parameters += [text_array(_prepared(field, columns[field.attname])) for field in varying]
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
 

@@ -10,21 +10,22 @@ from typing import Any
 from django.db import connection, transaction
 
 from dashboard.domain.lifecycle import State, effective
-from dashboard.ingest.counts import Counted, counted, move
-from dashboard.ingest.objects import Writes
+from dashboard.ingest.counts import Place, counted, move, place_of
+from dashboard.ingest.objects import Reads, Writes
 from dashboard.models import Message
 from providers.base import Status
 
 _TABLE = Message._meta.db_table
-_STATE = Writes(Message, {
-    "id", "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict", "effective",
-    "deliveries", "unconfirmed", "heard_at", "final_at", "next_check_at", "wanted_at", "lease", "lease_until", "asked",
-    "asked_at", "answer_sha256",
-})  # fmt: skip
-_FACTS = Writes(Message, {
-    "id", "provider_message_id", "match_id", "provider_batch_id", "text", "sender", "route", "parts", "cost",
-    "currency", "extra",
-})  # fmt: skip
+_READS = Reads(Message)
+_STATE = Writes(Message, (
+    "status", "attempt", "provider_status", "negatives", "not_sent", "reported", "conflict", "effective", "deliveries",
+    "unconfirmed", "heard_at", "final_at", "next_check_at", "wanted_at", "lease", "lease_until", "asked", "asked_at",
+    "answer_sha256", "id",
+))  # fmt: skip
+_FACTS = Writes(Message, (
+    "provider_message_id", "match_id", "provider_batch_id", "text", "sender", "route", "parts", "cost", "currency",
+    "extra", "id",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,13 @@ class Locked:
     """Messages that are ours until the transaction ends, and what they were when it began."""
 
     messages: dict[int, Message]
-    counted: Counted
+    places: dict[int, Place]
     facts: dict[int, Any]
 
 
 _TREES_OF = f"""
     WITH roots (id) AS (SELECT COALESCE(one.root_id, one.id) FROM {_TABLE} AS one {{those}})
-    SELECT * FROM {_TABLE} AS tree WHERE tree.id IN (
+    SELECT {_READS.columns("tree")} FROM {_TABLE} AS tree WHERE tree.id IN (
         SELECT id FROM roots
         UNION SELECT again.id FROM roots CROSS JOIN {_TABLE} AS again WHERE again.root_id = roots.id
     ) ORDER BY tree.id"""  # noqa: S608
@@ -50,9 +51,12 @@ _TREES = {
 
 def lock_trees(pks: set[int]) -> Locked:
     """The messages and everything sent again for the same roots, locked in one order."""
-    tree = Message.objects.raw(_TREES[connection.vendor], [",".join(map(str, pks))])
-    messages = {message.pk: message for message in tree}
-    return Locked(messages, counted(messages.values()), {pk: _FACTS.values(one) for pk, one in messages.items()})
+    tree: list[Message] = _READS.objects(_TREES[connection.vendor], [",".join(map(str, pks))])
+    return Locked(
+        {one.pk: one for one in tree},
+        {one.pk: place_of(one) for one in tree},
+        {one.pk: _FACTS.values(one) for one in tree},
+    )
 
 
 def set_effective(messages: Iterable[Message]) -> None:
@@ -74,7 +78,9 @@ def save(locked: Locked) -> None:
     _STATE.update(messages)
     if changed := [message for message in messages if _FACTS.values(message) != locked.facts[message.pk]]:
         _FACTS.update(changed)
-    move(locked.counted, counted(messages))
+    places = {message.pk: place_of(message) for message in messages}
+    moved = [pk for pk, place in places.items() if place != locked.places[pk]]
+    move(counted(locked.places[pk] for pk in moved), counted(places[pk] for pk in moved))
 
 
 def sent_again_as(root_pk: int, pk: int) -> None:

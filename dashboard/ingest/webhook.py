@@ -26,6 +26,7 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.ingest.evidence import canonical, evidence, new_exchange
 from dashboard.ingest.items import Item
+from dashboard.ingest.objects import Reads
 from dashboard.ingest.record import record
 from dashboard.models import Account
 from dashboard.models.messages import Source
@@ -183,8 +184,9 @@ class _Address:
     secrets: list[tuple[str, str]] | None
 
 
+_READS = Reads(Account)
 _BY_TOKEN = {
-    vendor: f"WITH told (sha256) AS ({told}) SELECT * FROM {Account._meta.db_table} "  # noqa: S608
+    vendor: f"WITH told (sha256) AS ({told}) SELECT {_READS.columns('one')} FROM {Account._meta.db_table} AS one "  # noqa: S608
     "WHERE hook_sha256 IN (SELECT sha256 FROM told) OR old_hook_sha256 IN (SELECT sha256 FROM told)"
     for vendor, told in {
         "sqlite": "SELECT value FROM json_each(%s)", "postgresql": "SELECT json_array_elements_text(%s)",
@@ -197,7 +199,8 @@ def _addresses_of(deliveries: Iterable[Delivery]) -> dict[str, _Address]:
     now = timezone.now()
     tokens = {Account.hash_hook(token): token for token in {delivery.token for delivery in deliveries}}
     found: dict[str, _Address] = {}
-    for account in Account.objects.raw(_BY_TOKEN[connection.vendor], [json.dumps(list(tokens))]):
+    accounts: list[Account] = _READS.objects(_BY_TOKEN[connection.vendor], [json.dumps(list(tokens))])
+    for account in accounts:
         valid = [account.hook_sha256]
         if account.old_hook_until and account.old_hook_until > now:
             valid.append(account.old_hook_sha256)
