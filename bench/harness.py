@@ -121,7 +121,7 @@ def _processes() -> Iterator[tuple[int, int, int, int]]:
         with contextlib.suppress(OSError, IndexError, ValueError):
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             pages = int((folder / "statm").read_text().split()[1])
-            ticks = int(fields[11]) + int(fields[12])
+            ticks = sum(map(int, fields[11:15]))  # its own, and those of children that have ended
             yield int(folder.name), int(fields[1]), ticks, pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 

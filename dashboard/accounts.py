@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from dashboard.models import Account
 from providers import PROVIDERS
@@ -52,10 +53,11 @@ def save_account(
         account = Account.objects.select_for_update().filter(slug=slug).first()
         if account is None:
             if not provider:
-                raise Wrong("provider", "A new account needs its provider.")
+                raise Wrong("provider", _("A new account needs its provider."))
             account = Account.make(slug=slug, provider_key=provider, rate=rate or PROVIDERS[provider].rate)
         elif provider and provider != account.provider_key:
-            raise Wrong("provider", f"{slug} is an account of {account.provider_key}; make another one.")
+            sentence = _("%(account)s is an account of %(provider)s; make another one.")
+            raise Wrong("provider", sentence % {"account": slug, "provider": account.provider_key})
         moved = base_url is not None and base_url.rstrip("/") != account.base_url
         changes = {
             "label": label, "base_url": base_url.rstrip("/") if base_url is not None else None,
@@ -79,7 +81,7 @@ def _limit(account: Account, spend_cap: Decimal | EllipsisType | None) -> None:
     if not isinstance(spend_cap, EllipsisType):
         account.spend_cap = spend_cap
     if account.spend_cap is not None and not account.currency:
-        raise Wrong("spend_cap", "A limit of money needs the account's currency.")
+        raise Wrong("spend_cap", _("A limit of money needs the account's currency."))
 
 
 def _check(
@@ -93,18 +95,20 @@ def _check(
     try:
         validate_slug(slug)
     except ValidationError:
-        raise Wrong("slug", "A short name has letters, digits, hyphens and underscores only.") from None
+        raise Wrong("slug", _("A short name has letters, digits, hyphens and underscores only.")) from None
     if provider and provider not in PROVIDERS:
-        raise Wrong("provider", f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
+        sentence = _("There is no provider %(name)s; there are %(all)s.")
+        raise Wrong("provider", sentence % {"name": repr(provider), "all": ", ".join(PROVIDERS)})
     if base_url:
         try:
             check_base_url(base_url, settings.ALLOW_PRIVATE_PROVIDER_URLS)
         except ProviderError as error:
             raise Wrong("base_url", error.message) from None
     if time_zone and time_zone not in available_timezones():
-        raise Wrong("time_zone", f"{time_zone!r} is not a time zone; use a name like Africa/Nairobi.")
+        sentence = _("%(name)s is not a time zone; use a name like Africa/Nairobi.")
+        raise Wrong("time_zone", sentence % {"name": repr(time_zone)})
     if rate is not None and not 0 < rate <= 1000:
-        raise Wrong("rate", "The rate is requests a second: more than 0, at most 1000.")
+        raise Wrong("rate", _("The rate is requests a second: more than 0, at most 1000."))
     if credentials is not None:
         _check_credentials(slug, provider, credentials)
 
@@ -112,16 +116,18 @@ def _check(
 def _check_credentials(slug: str, provider: str, credentials: Mapping[str, str]) -> None:
     key = provider or Account.objects.filter(slug=slug).values_list("provider_key", flat=True).first()
     if key is None:
-        raise Wrong("provider", "A new account needs its provider.")
+        raise Wrong("provider", _("A new account needs its provider."))
     known = {field.name for field in PROVIDERS[key].credentials}
     unknown = set(credentials) - known
     if unknown:
-        raise Wrong(
-            "credentials",
-            f"{PROVIDERS[key].label} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}.",
-        )
+        names = {
+            "provider": PROVIDERS[key].label,
+            "unknown": ", ".join(sorted(unknown)),
+            "known": ", ".join(sorted(known)),
+        }
+        raise Wrong("credentials", _("%(provider)s has no %(unknown)s; it has %(known)s.") % names)
     if any(not isinstance(value, str) or any(c < " " for c in value) for value in credentials.values()):
-        raise Wrong("credentials", "A credential is text without line breaks.")
+        raise Wrong("credentials", _("A credential is text without line breaks."))
     given = {name: value for name, value in credentials.items() if value}
     try:
         PROVIDERS[key].headers(given)

@@ -74,6 +74,11 @@ def _database_url() -> Iterator[Problem]:
         yield "its kind of database is not supported.", "Use sqlite:///file or postgres://user:password@host/name."
 
 
+def _site_language() -> Iterator[Problem]:
+    if settings.SITE_LANGUAGE not in dict(settings.LANGUAGES):
+        yield f"{settings.SITE_LANGUAGE!r} is not a language that Django knows.", "Use a code like en, fr or pt-br."
+
+
 def _site_time_zone() -> Iterator[Problem]:
     try:
         ZoneInfo(settings.SITE_TIME_ZONE)
@@ -136,6 +141,7 @@ CHECKS: tuple[tuple[str, Callable[[], Iterator[Problem]]], ...] = (
     ("CREDENTIAL_KEYS", _credential_keys),
     ("PHONE_INDEX_KEY", _phone_index_key),
     ("DATABASE_URL", _database_url),
+    ("SITE_LANGUAGE", _site_language),
     ("SITE_TIME_ZONE", _site_time_zone),
     ("DEFAULT_REGION", _default_region),
     ("RETRY_COOL_DOWN", _retry_cool_down),

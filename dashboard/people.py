@@ -10,6 +10,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.models import User
 from dashboard.models.people import ROLES
@@ -24,7 +25,7 @@ class NotAllowed(ValueError):
 
 def new_password() -> str:
     """A password for one sign-in, in four groups of four."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
+    return "-".join("".join(secrets.choice(_LETTERS) for _n in range(4)) for _n in range(4))
 
 
 def add_person(name: str, roles: Collection[str], password: str, *, must_change: bool = True) -> User:
@@ -33,19 +34,19 @@ def add_person(name: str, roles: Collection[str], password: str, *, must_change:
     try:
         UnicodeUsernameValidator()(name)
     except ValidationError:
-        raise NotAllowed("A name has letters, digits and @ . + - _ only.") from None
+        raise NotAllowed(_("A name has letters, digits and @ . + - _ only.")) from None
     if len(name) > 150:
-        raise NotAllowed("A name has at most 150 characters.")
+        raise NotAllowed(_("A name has at most 150 characters."))
     person = User(username=User.normalize_username(name), must_change_password=must_change)
     _set_roles(person, roles)
     person.set_password(password)
     try:
         with transaction.atomic():
             if User.objects.filter(username__iexact=person.username).exists():
-                raise NotAllowed("There is somebody of this name already.")
+                raise NotAllowed(_("There is somebody of this name already."))
             person.save()
     except IntegrityError:
-        raise NotAllowed("There is somebody of this name already.") from None
+        raise NotAllowed(_("There is somebody of this name already.")) from None
     return person
 
 
@@ -59,7 +60,7 @@ def change_roles(person: User, roles: Collection[str], *, by: User) -> bool:
             return False
         if person.admin and "admin" not in roles:
             if person.pk == by.pk:
-                raise NotAllowed("You cannot take the admin role from yourself; another admin can.")
+                raise NotAllowed(_("You cannot take the admin role from yourself; another admin can."))
             _keep_an_admin(admins, person)
         _set_roles(person, roles)
         person.save(update_fields=list(ROLES))
@@ -75,7 +76,7 @@ def set_enabled(person: User, enabled: bool, *, by: User) -> bool:
             return False
         if not enabled:
             if person.pk == by.pk:
-                raise NotAllowed("You cannot disable yourself; another admin can.")
+                raise NotAllowed(_("You cannot disable yourself; another admin can."))
             _keep_an_admin(admins, person)
         person.is_active = enabled
         person.save(update_fields=["is_active"])
@@ -108,7 +109,7 @@ def end_sessions(person: User) -> None:
 
 def _check_roles(roles: Collection[str]) -> None:
     if not roles or not set(roles) <= set(ROLES):
-        raise NotAllowed(f"A person has at least one of the roles {', '.join(ROLES)}.")
+        raise NotAllowed(_("A person has at least one of the roles %(roles)s.") % {"roles": ", ".join(ROLES)})
 
 
 def _set_roles(person: User, roles: Collection[str]) -> None:
@@ -125,4 +126,4 @@ def _lock_admins() -> set[int]:
 
 def _keep_an_admin(admins: set[int], person: User) -> None:
     if admins == {person.pk}:
-        raise NotAllowed("This is the last admin; make another one first.")
+        raise NotAllowed(_("This is the last admin; make another one first."))

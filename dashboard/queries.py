@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.domain.lifecycle import BUCKET, PENDING, Bucket
 from dashboard.keyset import BadCursor, Branched, window
@@ -118,7 +119,7 @@ def _narrowed(
     found: Branched[Message], *, since: datetime | None, until: datetime | None, overdue: bool, conflict: bool
 ) -> Branched[Message]:
     if since and until and since >= until:
-        raise BadFilter("until", "The end of the time span is not after its beginning.")
+        raise BadFilter("until", _("The end of the time span is not after its beginning."))
     if since:
         found = found.filter(sent_at__gte=since)
     if until:
@@ -199,7 +200,8 @@ def _account(slug: str) -> int:
 def _id_text(field: str, value: str) -> str:
     """An id or a name as it may be stored. A NUL would be an error of the database."""
     if len(value) > MAX_ID_LENGTH or "\0" in value:
-        raise BadFilter(field, f"This is longer than {MAX_ID_LENGTH} characters, or holds a character no id has.")
+        sentence = _("This is longer than %(most)s characters, or holds a character no id has.")
+        raise BadFilter(field, sentence % {"most": MAX_ID_LENGTH})
     return value
 
 

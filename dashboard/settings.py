@@ -26,6 +26,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 DATABASE_URL = env.str("DATABASE_URL", default="sqlite:///var/aftersend.sqlite3")
 CREDENTIAL_KEYS: list[str] = env.list("CREDENTIAL_KEYS", default=[])
 PHONE_INDEX_KEY = env.str("PHONE_INDEX_KEY", default="")
+SITE_LANGUAGE = env.str("SITE_LANGUAGE", default="en").strip().lower()
 SITE_TIME_ZONE = env.str("SITE_TIME_ZONE", default="UTC")
 DEFAULT_REGION = env.str("DEFAULT_REGION", default="").upper()
 RETRY_COOL_DOWN: list[str] = env.list("RETRY_COOL_DOWN", default=["300", "3600"])
@@ -214,7 +215,9 @@ STORAGES = {
 
 # ------------------------------------------------------------------------------ the rest
 
-LANGUAGE_CODE = "en"
+# One for the whole site: reasons that are kept, and answers to programs, are in it as well.
+LANGUAGE_CODE = SITE_LANGUAGE
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

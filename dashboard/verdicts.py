@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.domain import schedule
 from dashboard.domain.lifecycle import NEGATIVE_FINALS
@@ -75,7 +76,7 @@ def line_of(account: Account, now: datetime) -> Line:
         trouble=(account.pause_reason or "refused") if paused else "",
         complaint=masked(account.last_error),
         until=account.paused_until,
-        no_sends=masked(account.no_sends_why) or "no money" if broke else "",
+        no_sends=masked(account.no_sends_why) or _("no money") if broke else "",
         reports_lately=account.last_webhook_at is not None and now - account.last_webhook_at < REPORTS_LATELY,
     )
 

@@ -32,13 +32,13 @@
     words.textContent = text;
     const close = document.createElement("button");
     close.type = "button";
-    close.textContent = "Close";
+    close.textContent = box.dataset.close;
     close.addEventListener("click", () => note.remove());
     note.append(words);
     if (again) {
       const retry = document.createElement("button");
       retry.type = "button";
-      retry.textContent = "Try again";
+      retry.textContent = box.dataset.again;
       retry.addEventListener("click", () => { note.remove(); again(); });
       note.append(retry);
     }
@@ -46,6 +46,8 @@
     box.append(note);
   }
 
+  // words are the server's, in its language
+  const say = (name) => (document.getElementById("toasts") || document.body).dataset[name] || "";
   const LIVE = "[hx-trigger*='every ']";
   const isLive = (detail) => Boolean(detail.elt && detail.elt.matches && detail.elt.matches(LIVE));
   // Reading may be tried again with one click; what was changed, perhaps, may not.
@@ -59,14 +61,14 @@
     const xhr = event.detail.xhr;
     if (xhr.status === 401 && xhr.getResponseHeader("HX-Redirect")) return; // on the way to the sign-in page
     const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
-    const said = plain && xhr.responseText.length < 400 ? xhr.responseText : "The server answered with an error (" + xhr.status + ").";
-    if (isLive(event.detail)) { if (++missed === 3) toast("This page could not be refreshed: " + said); return; }
+    const said = plain && xhr.responseText.length < 400 ? xhr.responseText : say("error") + " " + xhr.status;
+    if (isLive(event.detail)) { if (++missed === 3) toast(say("stale") + " " + said); return; }
     toast(said, again(event.detail));
   });
   document.addEventListener("htmx:sendError", (event) => {
-    if (isLive(event.detail)) { if (++missed === 3) toast("The server cannot be reached; what you see may be out of date."); return; }
+    if (isLive(event.detail)) { if (++missed === 3) toast(say("old")); return; }
     const reading = (event.detail.requestConfig || {}).verb === "get";
-    toast("The server cannot be reached. " + (reading ? "Nothing was changed." : "We cannot tell whether your change arrived: reload the page to see."), again(event.detail));
+    toast(say("away") + " " + say(reading ? "unchanged" : "unsure"), again(event.detail));
   });
   document.addEventListener("htmx:afterOnLoad", (event) => { if (isLive(event.detail)) missed = 0; });
 
@@ -119,7 +121,8 @@
     const delta = Math.round((Date.now() - then) / 1000), size = Math.abs(delta);
     const words = document.body.dataset;
     if (size < 1) return words.now;
-    const said = size >= 86400 ? Math.floor(size / 86400) + " d" : size >= 3600 ? Math.floor(size / 3600) + " h" : size >= 60 ? Math.floor(size / 60) + " min" : size + " s";
+    const [unit, name] = [[86400, words.days], [3600, words.hours], [60, words.minutes], [1, words.seconds]].find(([unit]) => size >= unit);
+    const said = Math.floor(size / unit) + " " + name;
     return (delta > 0 ? words.ago : words.in).replace("{}", said);
   }
   setInterval(() => {
@@ -150,7 +153,7 @@
       return;
     }
     const label = button.querySelector("[data-label]") || button, before = label.textContent;
-    copy(button.dataset.copy).then(() => { label.textContent = "Copied"; }, () => { label.textContent = "Select it and copy by hand"; })
+    copy(button.dataset.copy).then(() => { label.textContent = say("copied"); }, () => { label.textContent = say("byHand"); })
       .then(() => setTimeout(() => { label.textContent = before; }, 1500));
   });
 

@@ -36,6 +36,7 @@ os.environ.update(
     PUBLIC_URL="http://testserver",
     RETRY_COOL_DOWN="300,3600",
     SECRET_KEY="for tests only, never for an installation, 50 characters",
+    SITE_LANGUAGE="en",
     SITE_TIME_ZONE="UTC",
     WORKER_ENGINE="embedded",
 )

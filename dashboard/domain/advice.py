@@ -53,8 +53,7 @@ def _more(facts: Facts, now: datetime) -> Iterator[Reason]:
     record = facts.ways[0].record
     if record.enough:
         text = _(
-            "{percent} % of the messages that ended like this arrived when sent again this way "
-            "({arrived} of {decided})."
+            "{percent} of the messages that ended like this arrived when sent again this way ({arrived} of {decided})."
         )
     elif record.decided:
         text = ngettext(
@@ -64,7 +63,7 @@ def _more(facts: Facts, now: datetime) -> Iterator[Reason]:
         )
     else:
         text = _("None of the messages that ended like this went this way again: too few to say.")
-    filled = text.format(percent=record.percent, arrived=record.arrived, decided=record.decided)
+    filled = text.format(percent=f"{record.percent} %", arrived=record.arrived, decided=record.decided)
     yield Reason(filled, n=record.decided)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from dashboard.domain.advice import advise
 from dashboard.domain.advice_facts import Advice, Facts, Record, Same, Seen, Try, Way
@@ -115,7 +116,7 @@ def _way(case: Case, account: Account, seen: dict[int, Seen]) -> Way:
         record=_record(case, account),
         price=_price(case, account),
         seen=seen.get(account.pk),
-        why_not="switched off" if not account.enabled else "nothing goes out now" if held else "",
+        why_not=_("switched off") if not account.enabled else _("nothing goes out now") if held else "",
         own_retry=own and case.by_provider,
     )
 

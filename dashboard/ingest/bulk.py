@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.domain.bulk import MOST, canary_of, problem_with_approval, waits_until
 from dashboard.fates import fates_of
@@ -30,7 +31,7 @@ from dashboard.models import Account, Audit, Bulk, BulkItem, Message, Retry, Use
 CHUNK = 500
 UNCONFIRMED = "unconfirmed"
 MOST_READ = 2 * MOST  # matching messages, of which several may belong to one root
-DOUBLE = "The same text to this number is in the plan once more; only the newest is sent again."
+DOUBLE = gettext_lazy("The same text to this number is in the plan once more; only the newest is sent again.")
 _STATE = Bulk.State
 
 
@@ -46,7 +47,7 @@ def plan(
     """Fix the messages that match now, and for each whether it may be sent again. Raises Refused."""
     reason = masked(reason.strip())[:500]
     if not reason:
-        raise Refused("reason_missing", "Say why they are sent again.")
+        raise Refused("reason_missing", _("Say why they are sent again."))
     roots = _roots(found)
     now = timezone.now()
     bulk = Bulk.objects.create(
@@ -78,10 +79,13 @@ def _roots(found: QuerySet[Message]) -> list[int]:
     rows = list(found.order_by().values_list("root_id", "pk")[: MOST_READ + 1])
     roots = sorted({root or pk for root, pk in rows})
     if not roots:
-        raise Refused("nothing_matches", "No message matches, so there is nothing to send again.")
+        raise Refused("nothing_matches", _("No message matches, so there is nothing to send again."))
     if len(rows) > MOST_READ or len(roots) > MOST:
-        how_many = f"{len(roots):,}" if len(rows) <= MOST_READ else f"More than {MOST:,}"
-        raise Refused("too_many", f"{how_many} messages match; a plan holds {MOST:,} at most. Narrow the filter.")
+        if len(rows) <= MOST_READ:
+            sentence = _("%(count)s messages match; a plan holds %(most)s at most. Narrow the filter.")
+        else:
+            sentence = _("More than %(most)s messages match; a plan holds %(most)s at most. Narrow the filter.")
+        raise Refused("too_many", sentence % {"count": f"{len(roots):,}", "most": f"{MOST:,}"})
     return roots
 
 
@@ -103,7 +107,7 @@ def _item(
 ) -> BulkItem:
     item = BulkItem(bulk=bulk, position=position, message_id=root_pk)
     if is_double:
-        item.code, item.why = "duplicate_number", DOUBLE
+        item.code, item.why = "duplicate_number", str(DOUBLE)
     elif verdict.code:
         refused = Refused(verdict.code, verdict.sentence, verdict.possible_at)
         item.code, item.why = turned_down(refused, since, bulk.created_at)
@@ -217,15 +221,15 @@ def stop(pk: int, *, user: User, reason: str = "", ip: str | None = None) -> Bul
 
 def _require(bulk: Bulk, *states: str) -> None:
     sentences = {
-        _STATE.PLANNING: "It is still being planned.",
-        _STATE.PLANNED: "It has not been approved.",
-        _STATE.RUNNING: "It is running already.",
-        _STATE.PAUSED: "It is paused.",
-        _STATE.STOPPED: "It was stopped." if bulk.approved_at else "This plan was dropped.",
-        _STATE.DONE: "It is done.",
+        _STATE.PLANNING: _("It is still being planned."),
+        _STATE.PLANNED: _("It has not been approved."),
+        _STATE.RUNNING: _("It is running already."),
+        _STATE.PAUSED: _("It is paused."),
+        _STATE.STOPPED: _("It was stopped.") if bulk.approved_at else _("This plan was dropped."),
+        _STATE.DONE: _("It is done."),
     }
     if bulk.state not in states:
-        raise Refused(f"bulk_{bulk.state}", f"{sentences[_STATE(bulk.state)]} Nothing was changed.")
+        raise Refused(f"bulk_{bulk.state}", f"{sentences[_STATE(bulk.state)]} {_('Nothing was changed.')}")
 
 
 # ------------------------------------------------------------------------------ what the worker does, and both
@@ -270,7 +274,7 @@ def _locked(pk: int, user: User | None = None) -> Iterator[Bulk]:
     """The bulk, locked until the end of a transaction, in which whoever acts still is operations."""
     with transaction.atomic():
         if user is not None and not may_send(User.objects.get(pk=user.pk)):
-            raise Refused("forbidden", "Your role does not allow this. Nothing was changed.")
+            raise Refused("forbidden", _("Your role does not allow this. Nothing was changed."))
         yield Bulk.objects.select_for_update().get(pk=pk)
 
 

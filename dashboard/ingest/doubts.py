@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.domain.outcomes import BY_HAND_AFTER
 from dashboard.ingest.counts import add_messages
@@ -29,10 +30,13 @@ def doubts() -> QuerySet[Retry]:
 def why_not_by_hand(retry: Retry, now: datetime) -> str:
     """Why a person may not settle it (yet)."""
     if retry.state != Retry.State.OUTCOME_UNKNOWN:
-        return f"This has been settled meanwhile: {retry.detail}"
+        return _("This has been settled meanwhile: %(how)s") % {"how": retry.detail}
     minutes = -(-int((retry.changed_at + BY_HAND_AFTER - now).total_seconds()) // 60)
     if minutes > 0:
-        return f"It is still being looked up. A person may settle it in {minutes} min, if nothing else has by then."
+        sentence = _(
+            "It is still being looked up. A person may settle it in %(minutes)s min, if nothing else has by then."
+        )
+        return sentence % {"minutes": minutes}
     return ""
 
 
@@ -73,10 +77,10 @@ def _check(retry: Retry, provider_id: str) -> None:
     try:
         match_id = retry.account.provider.normalise_id(id_text(provider_id))
     except ValueError:
-        raise Refused("not_an_id", "This is no id of a message.") from None
+        raise Refused("not_an_id", _("This is no id of a message.")) from None
     known = lookup({(retry.account_id, match_id)})
     if known and not (retry.via == Retry.Via.PROVIDER and match_id == retry.original.match_id):
-        raise Refused("taken", f"This id belongs to message {next(iter(known.values()))}.")
+        raise Refused("taken", _("This id belongs to message %(pk)s.") % {"pk": next(iter(known.values()))})
 
 
 def _made_by_provider(retry: Retry, provider_id: str, now: datetime) -> Message:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.domain.advice_facts import Advice
 from dashboard.domain.lifecycle import reached_the_wire
@@ -42,9 +43,10 @@ class Offer:
             return self.refusal.sentence
         case = self.case
         if case.by_provider:
-            provider = case.account.provider.label
-            return f"{provider} is asked to try this message again; it may charge for it as a new text."
-        return f"One new text is sent through {case.account.name}, after one last look whether the first one arrived."
+            sentence = _("%(provider)s is asked to try this message again; it may charge for it as a new text.")
+            return sentence % {"provider": case.account.provider.label}
+        sentence = _("One new text is sent through %(account)s, after one last look whether the first one arrived.")
+        return sentence % {"account": case.account.name}
 
     @property
     def possible_at(self) -> datetime | None:

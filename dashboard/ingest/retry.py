@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.ingest.counts import add_messages
 from dashboard.ingest.items import Item, ours
@@ -49,7 +50,7 @@ def request_retry(
     """
     reason = masked(reason.strip())[:500]  # it goes to the audit, which names no number and forgets nothing
     if not reason:
-        raise Refused("reason_missing", "Say why it is sent again.")
+        raise Refused("reason_missing", _("Say why it is sent again."))
     try:
         with transaction.atomic():
             wish = Wish(account=_account(account_slug), text=text, sender=sender)
@@ -71,7 +72,7 @@ def request_retry(
         known = Retry.objects.filter(nonce=nonce).first()
         if known is not None:
             return known, False
-        raise Refused("open_retry", "Sending again is already under way.") from None
+        raise Refused("open_retry", _("Sending again is already under way.")) from None
 
 
 def _account(slug: str) -> Account | None:
@@ -79,7 +80,7 @@ def _account(slug: str) -> Account | None:
         return None
     account = Account.objects.filter(slug=slug).first()
     if account is None:
-        raise Refused("account_not_found", "There is no such account.")
+        raise Refused("account_not_found", _("There is no such account."))
     return account
 
 
@@ -140,7 +141,7 @@ def _audit(retry: Retry, user: User | None, token: ApiToken | None) -> None:
 
 # ------------------------------------------------------------------------------ many at once
 
-MAY_HAVE_ARRIVED = "No report came: it may have arrived, and the person may get it twice."
+MAY_HAVE_ARRIVED = gettext_lazy("No report came: it may have arrived, and the person may get it twice.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +185,7 @@ def judge(root_pks: Sequence[int], *, user: User, account: Account | None = None
             sentence=refusal.sentence if refusal else "",
             possible_at=refusal.possible_at if refusal else None,
             by_hand=refusal is not None and (alone is None or bool(alone.lifted_by)),
-            told=MAY_HAVE_ARRIVED if case.original.status == Status.UNKNOWN else "",
+            told=str(MAY_HAVE_ARRIVED) if case.original.status == Status.UNKNOWN else "",
             recipient=case.root.recipient_id,
             account=case.account.slug,
             cost=price.amount if price else None,

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from dashboard.domain import retries as rules
 from dashboard.domain.phone import main_country
@@ -53,7 +54,7 @@ class Trial:
     def check(self) -> None:
         """Let the provider's own rules object before anything is stored. Raises Refused."""
         if not self.account.sealed_credentials:
-            raise Refused("account_disabled", "The account has no credentials yet.")
+            raise Refused("account_disabled", _("The account has no credentials yet."))
         example = "r" + "0" * 30
         outgoing = Outgoing(to=self.to, text=self.text, sender=self.sender, reference=example, idempotency_key=example)
         try:

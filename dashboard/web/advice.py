@@ -13,11 +13,11 @@ from dashboard.web.chips import Chip
 from dashboard.web.tags import money
 
 OUTLOOKS = {
-    Outlook.LIKELY: Chip("delivered", "circle-check", "Likely to help"),
-    Outlook.LATER: Chip("pending", "clock", "Better later"),
-    Outlook.UNLIKELY: Chip("expired", "minus", "Unlikely to help"),
-    Outlook.NO: Chip("failed", "ban", "Do not send it"),
-    Outlook.CANNOT_KNOW: Chip("unknown", "question-mark", "Nobody can say"),
+    Outlook.LIKELY: Chip("delivered", "circle-check", gettext_lazy("Likely to help")),
+    Outlook.LATER: Chip("pending", "clock", gettext_lazy("Better later")),
+    Outlook.UNLIKELY: Chip("expired", "minus", gettext_lazy("Unlikely to help")),
+    Outlook.NO: Chip("failed", "ban", gettext_lazy("Do not send it")),
+    Outlook.CANNOT_KNOW: Chip("unknown", "question-mark", gettext_lazy("Nobody can say")),
 }
 DOUBLES = {
     Double.NONE: gettext_lazy("No"),

@@ -281,7 +281,7 @@ def _money(amount: Decimal, currency: str, account: str) -> str:
 
 
 def short_of(span: timedelta) -> str:
-    return "< 1 min" if span < timedelta(minutes=1) else short(span)
+    return _("< 1 min") if span < timedelta(minutes=1) else short(span)
 
 
 def _problems(messages: int, costs: dict[str, Decimal], limits: Any) -> list[str]:

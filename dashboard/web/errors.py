@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.translation import gettext_lazy
 
 log = logging.getLogger(__name__)
 
 PROGRAMS = ("/api/", "/hooks/")
 SENTENCES = {
-    400: ("bad_request", "The request could not be read. Nothing was changed."),
-    403: ("forbidden", "Your role does not allow this. Nothing was changed."),
-    404: ("not_found", "There is no such page, or it is gone. Nothing was changed."),
+    400: ("bad_request", gettext_lazy("The request could not be read. Nothing was changed.")),
+    403: ("forbidden", gettext_lazy("Your role does not allow this. Nothing was changed.")),
+    404: ("not_found", gettext_lazy("There is no such page, or it is gone. Nothing was changed.")),
 }
-CSRF = "This page is too old: you have signed in again since, or it was open for long. Reload it. Nothing was changed."
-BROKEN = "Something broke on our side. It has been logged. Check whether your last change was kept before trying again."
-BUSY = "The database was too busy to answer. Nothing was changed. Try again in a moment."
+CSRF = gettext_lazy(
+    "This page is too old: you have signed in again since, or it was open for long. Reload it. Nothing was changed."
+)
+BROKEN = gettext_lazy(
+    "Something broke on our side. It has been logged. Check whether your last change was kept before trying again."
+)
+BUSY = gettext_lazy("The database was too busy to answer. Nothing was changed. Try again in a moment.")
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -58,10 +64,10 @@ def _short(request: HttpRequest) -> bool:
     return request.path.startswith(PROGRAMS) or request.headers.get("HX-Request") == "true"
 
 
-def _answer(request: HttpRequest, status: int, code: str, sentence: str, template: str) -> HttpResponse:
+def _answer(request: HttpRequest, status: int, code: str, sentence: Any, template: str) -> HttpResponse:
     """JSON for programs, one plain sentence for a part of a page (app.js shows it), a page otherwise."""
     if request.path.startswith(PROGRAMS):
-        return JsonResponse({"error": {"code": code, "message": sentence}}, status=status)
+        return JsonResponse({"error": {"code": code, "message": str(sentence)}}, status=status)
     if _short(request):
         return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
     return render(request, template, {"sentence": sentence}, status=status)

@@ -14,6 +14,7 @@ from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 
 View = Callable[..., HttpResponse]
 
@@ -87,7 +88,7 @@ class SessionLimits:
     ) -> HttpResponse | None:
         if request.user.is_authenticated or not getattr(view, "login_required", True):
             return None
-        return _lead(request, sign_in_url(_page(request), getattr(request, "ended", "")), "Your session is over.")
+        return _lead(request, sign_in_url(_page(request), getattr(request, "ended", "")), _("Your session is over."))
 
 
 def _page(request: HttpRequest) -> str:
@@ -102,7 +103,7 @@ def _lead(request: HttpRequest, url: str, why: str) -> HttpResponse:
     """Send the whole browser there, also when only a part of a page was asked for."""
     if not _is_htmx(request):
         return redirect(url)
-    response = HttpResponse(f"{why} Sign in again.", status=401, content_type="text/plain")
+    response = HttpResponse(f"{why} {_('Sign in again.')}", status=401, content_type="text/plain")
     response["HX-Redirect"] = url
     return response
 
@@ -139,7 +140,7 @@ class SecondFactor:
         name = request.resolver_match.url_name if request.resolver_match else ""
         if name in {step, *more}:
             return None
-        return _lead(request, _with_query(reverse(step), next=_page(request)), "A second step is missing.")
+        return _lead(request, _with_query(reverse(step), next=_page(request)), _("A second step is missing."))
 
 
 class RoleRequired:

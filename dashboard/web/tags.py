@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -75,14 +76,14 @@ def _chip(look: Chip, conflict: bool, unconfirmed: bool) -> SafeString:
         extra += format_html('<span class="visually-hidden">, {}</span>', _("not confirmed yet"))
     return format_html(
         '<span class="chip chip-{}{}">{}<span>{}</span>{}</span>',
-        look.kind, " chip-unconfirmed" if unconfirmed else "", icon(look.icon), _(look.word), extra,
+        look.kind, " chip-unconfirmed" if unconfirmed else "", icon(look.icon), look.word, extra,
     )  # fmt: skip
 
 
 @register.filter
 def status_word(status: str) -> str:
     """The word of a status, as on its chip."""
-    return _(CHIPS[Status(status)].word) if status else ""
+    return str(CHIPS[Status(status)].word) if status else ""
 
 
 @register.filter
@@ -115,21 +116,24 @@ def age(moment: datetime, now: datetime) -> str:
     return _("%(time)s ago") % {"time": said} if delta > timedelta(0) else _("in %(time)s") % {"time": said}
 
 
+_UNITS = ((86_400, gettext_lazy("d")), (3_600, gettext_lazy("h")), (60, gettext_lazy("min")))
+
+
 @register.filter
 def short(delta: timedelta) -> str:
     """5 s, 12 min, 3 h, 4 d: one unit, rounded down."""
     seconds = int(delta.total_seconds())
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+    for size, unit in _UNITS:
         if seconds >= size:
             return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    return f"{seconds} {_('s')}"
 
 
 @register.filter
 def lasting(delta: timedelta) -> str:
     """3 h 12 min, 4 d 2 h, 12 min: two units at most."""
     seconds = int(delta.total_seconds())
-    for size, unit, below, smaller in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min")):
+    for (size, unit), (below, smaller) in pairwise(_UNITS):
         if seconds >= size and (rest := seconds % size // below):
             return f"{seconds // size} {unit} {rest} {smaller}"
     return short(delta)

@@ -39,6 +39,8 @@ def test_right_settings_have_no_problem() -> None:
         ("PHONE_INDEX_KEY", "nonsense"),
         ("PHONE_INDEX_KEY", KEY[:20]),
         ("PHONE_INDEX_KEY", "é"),
+        ("SITE_LANGUAGE", "klingon"),
+        ("SITE_LANGUAGE", ""),
         ("SITE_TIME_ZONE", "Mars/Olympus"),
         ("SITE_TIME_ZONE", "../etc/passwd"),
         ("SITE_TIME_ZONE", ""),
@@ -96,8 +98,8 @@ def test_celery_needs_its_packages_and_a_redis(settings: Any, monkeypatch: pytes
 
 def test_every_check_has_a_test() -> None:
     assert {name for name, _ in CHECKS} == {
-        "SECRET_KEY", "PUBLIC_URL", "CREDENTIAL_KEYS", "PHONE_INDEX_KEY", "DATABASE_URL", "SITE_TIME_ZONE",
-        "DEFAULT_REGION", "RETRY_COOL_DOWN", "BULK_APPROVAL_ABOVE", "WORKER_ENGINE", "BROKER_URL", "LOG_LEVEL", "DEBUG",
+        "SECRET_KEY", "PUBLIC_URL", "CREDENTIAL_KEYS", "PHONE_INDEX_KEY", "DATABASE_URL", "SITE_LANGUAGE",
+        "SITE_TIME_ZONE", "DEFAULT_REGION", "RETRY_COOL_DOWN", "BULK_APPROVAL_ABOVE", "WORKER_ENGINE", "BROKER_URL", "LOG_LEVEL", "DEBUG",
         "ALLOW_PRIVATE_PROVIDER_URLS",
     }  # fmt: skip
 
