@@ -41,6 +41,7 @@ from dashboard.models import (  # noqa: E402
     HourCount,
     Message,
     Orphan,
+    QuarterCount,
     Recipient,
     Retry,
     User,
@@ -56,7 +57,9 @@ SQLITE = ("PRAGMA foreign_keys = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache
 PIECE = 50_000  # messages made in one transaction
 TOKEN = "as_for_measuring"
 PASSWORD = "a-password-for-measuring"
-BIG: tuple[type[Any], ...] = (Recipient, Batch, Message, Event, Evidence, HourCount, BatchCount, BatchText, Audit)
+BIG: tuple[type[Any], ...] = (
+    Recipient, Batch, Message, Event, Evidence, HourCount, QuarterCount, BatchCount, BatchText, Audit,
+)  # fmt: skip
 ACCOUNTS = (
     ("main", "bsg"), ("royce", "roycetalk"), ("smsbat", "smsbat"), ("esms", "esms_africa"), ("orders", "bridgexapi"),
     ("second", "bsg"), ("spare", "esms_africa"), ("small", "roycetalk"), ("rare", "smsbat"),

@@ -100,6 +100,11 @@ class Build:
     def _hour(self, at: str) -> str:
         return f"date_trunc('hour', {at})" if self.vendor == "postgresql" else f"strftime('%Y-%m-%d %H:00:00', {at})"
 
+    def _quarter(self, hour: str) -> str:
+        if self.vendor == "postgresql":
+            return f"to_timestamp(floor(extract(epoch FROM {hour}) / 21600) * 21600)"
+        return f"datetime(strftime('%s', {hour}) / 21600 * 21600, 'unixepoch')"
+
     def _body(self, text: str) -> str:
         return f"convert_to({text}, 'UTF8')" if self.vendor == "postgresql" else f"CAST({text} AS BLOB)"
 
@@ -288,9 +293,17 @@ class Build:
         yield (
             "the sums of hours",
             (
-                "INSERT INTO dashboard_hourcount (hour, account_id, country, status, n) "
-                f"SELECT {hour}, account_id, country, status, count(*) FROM dashboard_message "
+                "INSERT INTO dashboard_hourcount (hour, account_id, country, status, n, rolled) "
+                f"SELECT {hour}, account_id, country, status, count(*), 1 = 1 FROM dashboard_message "
                 f"GROUP BY {hour}, account_id, country, status"
+            ),
+        )
+        yield (
+            "the sums of quarters of a day",
+            (
+                "INSERT INTO dashboard_quartercount (quarter, account_id, country, status, n) "
+                f"SELECT {self._quarter('hour')}, account_id, country, status, sum(n) FROM dashboard_hourcount "
+                "GROUP BY 1, account_id, country, status"
             ),
         )
         yield "retries", self._retries(ops)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet, Sum
 
 from dashboard.domain.lifecycle import PENDING
 from dashboard.domain.overview import Sums
 from dashboard.domain.verdict_facts import Usual
 from dashboard.ingest.counts import hour_of
-from dashboard.models import Account, HourCount, Message
+from dashboard.ingest.quarters import QUARTER, quarter_of
+from dashboard.models import Account, HourCount, Message, QuarterCount
 from dashboard.queries import OVERDUE_AFTER
 from providers.base import Status
 
@@ -24,9 +25,8 @@ DAYS = 7  # the same hour of so many days is what is usual
 NEWEST_DELIVERED, ON_EACH_DAY = 100, 20  # of an account's hour, for its delay: now and on the days before
 SAMPLE, SAMPLE_OF_MANY = 50, 20  # the first texts of an hour, for the delay over time
 MOST_OVERDUE = 100  # counted of each account
-_AT_ONCE = 100  # walks in one question: SQLite takes 500
 
-_PENDING = {status.value for status in PENDING}
+_PENDING = sorted(status.value for status in PENDING)
 
 
 def days_before(hour: datetime) -> list[datetime]:
@@ -44,7 +44,9 @@ class Period:
 
     @classmethod
     def until(cls, now: datetime, count: int, step: int) -> Period:
-        return cls(hour_of(now) + HOUR - count * step * HOUR, count, step)
+        """Steps of six hours are the quarters of a day (UTC), whose sums are stored as well."""
+        end = quarter_of(now) + QUARTER if step * HOUR == QUARTER else hour_of(now) + HOUR
+        return cls(end - count * step * HOUR, count, step)
 
     @property
     def hours(self) -> int:
@@ -69,9 +71,9 @@ class Overdue:
     count: int = 0
     more: bool = False
 
-    def add(self, oldest: Sequence[_Row], now: datetime) -> None:
-        """Those of one status, of which no more than one above MOST_OVERDUE are looked at."""
-        late = sum(row.is_late(now) for row in oldest[:MOST_OVERDUE])
+    def add(self, oldest: Sequence[int]) -> None:
+        """Those of one status, 1 for each that is late: no more than one above MOST_OVERDUE are looked at."""
+        late = sum(oldest[:MOST_OVERDUE])
         self.count += late
         self.more |= late > 0 and len(oldest) > MOST_OVERDUE
 
@@ -87,60 +89,66 @@ class Delays:
 
 # ------------------------------------------------------------------------------ stored sums
 
+_PLACES = "account_id, country, status, n"
+_OF_HOURS = f"SELECT hour AS at, {_PLACES} FROM {HourCount._meta.db_table} WHERE"  # noqa: S608
+_IN_HOURS = f"{_OF_HOURS} hour >= %s AND hour < %s"
+_IN_QUARTERS = (
+    f"SELECT quarter AS at, {_PLACES} FROM {QuarterCount._meta.db_table} WHERE quarter >= %s AND quarter < %s "  # noqa: S608
+    f"UNION ALL {_IN_HOURS} AND NOT rolled"
+)
+_ADDED_UP = """SELECT {key}, SUM(n), SUM(CASE WHEN status IN ({pending}) THEN 0 ELSE n END),
+    SUM(CASE status WHEN '{delivered}' THEN n ELSE 0 END), SUM(CASE status WHEN '{unknown}' THEN n ELSE 0 END)
+FROM ({told}) AS told GROUP BY {key}"""
+
 
 def sums_by_hour(hours: Iterable[datetime]) -> dict[tuple[datetime, int], Sums]:
     """By hour and account."""
-    return _sums(HourCount.objects.filter(hour__in=list(hours)), "hour", "account_id")
+    given = [_stored(hour) for hour in hours]
+    found = _sums(f"{_OF_HOURS} hour IN ({', '.join(['%s'] * len(given))})", given, "at", "account_id")
+    return {(_moment(at), account): sums for (at, account), sums in found.items()}
 
 
 def sums_by_country(period: Period) -> dict[tuple[int, str], Sums]:
     """By account and country."""
-    return _sums(_of(period), "account_id", "country")
+    return _sums(*_of(period), "account_id", "country")
 
 
 def sums_over_time(period: Period, account: Account | None) -> list[Sums]:
     """By step of the period."""
-    rows = _of(period).filter(account=account) if account else _of(period)
+    told, given = _of(period)
+    if account:
+        told, given = f"SELECT * FROM ({told}) AS of_all WHERE account_id = %s", [*given, account.pk]  # noqa: S608
     found = [Sums()] * period.count
-    for (hour,), sums in _sums(rows, "hour").items():
-        found[period.place(hour)] += sums
+    for (at,), sums in _sums(told, given, "at").items():
+        found[period.place(_moment(at))] += sums
     return found
 
 
-def _of(period: Period) -> QuerySet[HourCount]:
-    return HourCount.objects.filter(hour__gte=period.begin, hour__lt=period.end)
+def _of(period: Period) -> tuple[str, list[Any]]:
+    span = [_stored(period.begin), _stored(period.end)]
+    return (_IN_HOURS, span) if period.step == 1 else (_IN_QUARTERS, span * 2)
 
 
-def _sums(rows: QuerySet[HourCount], *key: str) -> dict[Any, Sums]:
-    counts: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
-    for *place, status, n in rows.order_by().values_list(*key, "status").annotate(total=Sum("n")):
-        counts[tuple(place)][status] += n
-    return {place: Sums.of(its) for place, its in counts.items()}
+def _sums(told: str, given: Sequence[Any], *key: str) -> dict[Any, Sums]:
+    """Written in SQL, so that the database adds up the statuses, too: Python gets one row of each place."""
+    words = {"key": ", ".join(key), "told": told, "pending": ", ".join(f"'{status}'" for status in _PENDING)}
+    finals = {"delivered": Status.DELIVERED.value, "unknown": Status.UNKNOWN.value}
+    with connection.cursor() as cursor:
+        cursor.execute(_ADDED_UP.format(**words, **finals), given)
+        return {row[: len(key)]: Sums(*row[len(key) :]) for row in cursor.fetchall()}
+
+
+def _stored(moment: datetime) -> Any:
+    """As this database stores times."""
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def _moment(stored: Any) -> datetime:
+    at = stored if isinstance(stored, datetime) else datetime.fromisoformat(stored)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)  # SQLite keeps no zone
 
 
 # ------------------------------------------------------------------------------ bounded samples
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What the samples need of a message."""
-
-    account: int
-    status: str
-    sent_at: datetime
-    final_at: datetime | None
-    valid_until: datetime | None
-
-    @property
-    def delay(self) -> timedelta | None:
-        """How long it took until we heard that it was delivered."""
-        arrived = self.final_at if self.status == Status.DELIVERED.value else None
-        return arrived - self.sent_at if arrived is not None and arrived >= self.sent_at else None
-
-    def is_late(self, now: datetime) -> bool:
-        """As `queries.is_overdue`, of one whose effective status is known to be pending."""
-        late = self.valid_until < now if self.valid_until else self.sent_at < now - OVERDUE_AFTER
-        return late and self.status in _PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,36 +160,27 @@ class Looked:
 
 
 def look(accounts: Sequence[Account], hour: datetime, period: Period, now: datetime, only: Account | None) -> Looked:
-    """Read the samples, in two questions. The delay over time may be of one account `only`."""
-    days = days_before(hour)
+    """Read the samples, in four questions. The delay over time may be of one account `only`."""
     pks = [account.pk for account in accounts]
-    newest = {pk: Walk(_NEWEST, (pk, *_stored(hour))) for pk in pks}
-    before = {(pk, day): Walk(_FIRST_DELIVERED, (pk, *_stored(day), ON_EACH_DAY)) for pk in pks for day in days}
-    oldest = {(pk, status): Walk(_OLDEST, (pk, status)) for pk in pks for status in sorted(_PENDING)}
-    first = _first(period, only)
-    found = iter(_read([*newest.values(), *before.values(), *oldest.values(), *first.values()]))
-    last = {pk: _delays(next(found)) for pk in newest}
+    last = {pk: _delays(its) for (pk, *_), its in _newest(pks, hour).items()}
     usual: dict[int, list[timedelta]] = defaultdict(list)
-    for pk, _day in before:
-        usual[pk] += _delays(next(found))
-    overdue: dict[int, Overdue] = defaultdict(Overdue)
-    for pk, _status in oldest:
-        overdue[pk].add(next(found), now)
+    for (pk, *_), its in _first_delivered(pks, days_before(hour), ON_EACH_DAY).items():
+        usual[pk] += _delays(its)
     steps: list[list[timedelta]] = [[] for _ in range(period.count)]
-    for spot in first:
-        steps[period.place(spot)] += _delays(next(found))
+    for (*_, at), its in _first(period, only).items():
+        steps[period.place(at)] += _delays(its)
     return Looked(
         delays=Delays(
             last={pk: known for pk, its in last.items() if (known := _usual(its))},
             usual={pk: known for pk, its in usual.items() if (known := _usual(its))},
             over_time=[_usual(its) for its in steps],
         ),
-        overdue=overdue,
+        overdue=overdue(pks, now),
     )
 
 
-def _delays(rows: Iterable[_Row]) -> list[timedelta]:
-    return [row.delay for row in rows if row.delay is not None]
+def _delays(seconds: Iterable[float | None]) -> list[timedelta]:
+    return [timedelta(seconds=one) for one in seconds if one is not None]
 
 
 def _usual(delays: Iterable[timedelta]) -> Usual | None:
@@ -193,50 +192,77 @@ def sample_of(period: Period) -> int:
     return SAMPLE if period.step == 1 else SAMPLE_OF_MANY
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """The beginning of one index, by its LIMIT. Written in SQL, since Django takes a millisecond to write each."""
-
-    where: str
-    given: tuple[Any, ...]
-
-
-_DELIVERED = f"account_id = %s AND effective = '{Status.DELIVERED.value}' AND sent_at >= %s AND sent_at < %s"
-_NEWEST = f"{_DELIVERED} ORDER BY sent_at DESC, id DESC LIMIT {NEWEST_DELIVERED}"
-_OLDEST = f"account_id = %s AND effective = %s ORDER BY sent_at, id LIMIT {MOST_OVERDUE + 1}"
-_FIRST = "sent_at >= %s AND sent_at < %s ORDER BY sent_at, id LIMIT %s"
-_FIRST_DELIVERED = f"{_DELIVERED} ORDER BY sent_at, id LIMIT %s"
-
-
-def _stored(hour: datetime) -> tuple[Any, Any]:
-    """From when until when the hour lasts, as this database stores times."""
-    written = connection.ops.adapt_datetimefield_value
-    return written(hour), written(hour + HOUR)
+# One question for many walks, each of them the beginning of one index by its LIMIT; what a walk finds is one JSON text.
+# So the database plans one walk and not two hundred, which would take it longer than walking them.
+_WALKS = """WITH asked (account, effective, at, until) AS (VALUES {asked})
+SELECT account, effective, at, CAST((SELECT {list}(value) FROM (
+    SELECT {value} AS value FROM {table} m WHERE {where} LIMIT {limit}) AS walk) AS text)
+FROM asked"""
+_LISTS = {"postgresql": "json_agg", "sqlite": "json_group_array"}
+_SECONDS = {
+    "postgresql": "EXTRACT(EPOCH FROM m.final_at - m.sent_at)",
+    "sqlite": "ROUND((julianday(m.final_at) - julianday(m.sent_at)) * 86400, 3)",
+}
+_BEING = "m.account_id = asked.account AND m.effective = asked.effective"
+_MEANWHILE = "m.sent_at >= asked.at AND m.sent_at < asked.until"
 
 
-def _first(period: Period, only: Account | None) -> dict[datetime, Walk]:
-    """The first texts of each hour of the period; of every other hour where its steps are longer. Of one account they
-    are the first delivered ones."""
+def _newest(accounts: Iterable[int], hour: datetime) -> dict[Any, list[Any]]:
+    """The delays of the newest delivered texts of an hour."""
+    where = f"{_BEING} AND {_MEANWHILE} ORDER BY m.sent_at DESC, m.id DESC"
+    return _walked(_delay(), where, NEWEST_DELIVERED, _hours(accounts, [hour]))
+
+
+def _first_delivered(accounts: Iterable[int], hours: Sequence[datetime], limit: int) -> dict[Any, list[Any]]:
+    """The delays of the first delivered texts of hours."""
+    where = f"{_BEING} AND {_MEANWHILE} ORDER BY m.sent_at, m.id"
+    return _walked(_delay(), where, limit, _hours(accounts, hours))
+
+
+def _first(period: Period, only: Account | None) -> dict[Any, list[Any]]:
+    """The delays among the first texts of each hour of the period; of every other hour where its steps are longer. Of
+    one account they are the first delivered ones."""
     hours = [begin + past * HOUR for begin in period.begins for past in range(0, period.step, 2)]
-    where, whose = (_FIRST_DELIVERED, (only.pk,)) if only else (_FIRST, ())
-    return {hour: Walk(where, (*whose, *_stored(hour), sample_of(period))) for hour in hours}
+    if only:
+        return _first_delivered([only.pk], hours, sample_of(period))
+    where = f"{_MEANWHILE} ORDER BY m.sent_at, m.id"
+    return _walked(_delay(), where, sample_of(period), _hours([0], hours))
 
 
-def _read(walks: Sequence[Walk]) -> list[list[_Row]]:
-    """What each walk finds. Many of them are one question."""
-    found: list[list[int]] = [[] for _ in walks]
-    table = Message._meta.db_table
-    for start in range(0, len(walks), _AT_ONCE):
-        part = walks[start : start + _AT_ONCE]
-        selects = [
-            f"SELECT {place}, id FROM (SELECT id FROM {table} WHERE {walk.where}) AS walk"  # noqa: S608 - our own words
-            for place, walk in enumerate(part, start)
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(" UNION ALL ".join(selects), [value for walk in part for value in walk.given])
-            for place, pk in cursor.fetchall():
-                found[place].append(pk)
-    rows = Message.objects.filter(pk__in={pk for pks in found for pk in pks}).order_by()
-    named = rows.values_list("pk", "account_id", "status", "sent_at", "final_at", "valid_until")
-    by_pk = {row[0]: _Row(*row[1:]) for row in named}
-    return [[by_pk[pk] for pk in pks if pk in by_pk] for pks in found]
+def overdue(accounts: Iterable[int], now: datetime) -> dict[int, Overdue]:
+    """How many are late, of each account: among the oldest of each pending status."""
+    found: dict[int, Overdue] = defaultdict(Overdue)
+    pending = ", ".join(f"'{status}'" for status in _PENDING)
+    late = (  # as `queries.is_overdue`, of one whose effective status is known to be pending
+        f"CASE WHEN m.status IN ({pending}) AND "
+        "CASE WHEN m.valid_until IS NULL THEN m.sent_at < asked.until ELSE m.valid_until < asked.at END "
+        "THEN 1 ELSE 0 END"
+    )
+    asked = [(pk, status, now, now - OVERDUE_AFTER) for pk in accounts for status in _PENDING]
+    for (pk, *_), its in _walked(late, f"{_BEING} ORDER BY m.sent_at, m.id", MOST_OVERDUE + 1, asked).items():
+        found[pk].add(its)
+    return found
+
+
+def _hours(accounts: Iterable[int], hours: Sequence[datetime]) -> list[tuple[int, str, datetime, datetime]]:
+    return [(pk, Status.DELIVERED.value, hour, hour + HOUR) for pk in accounts for hour in hours]
+
+
+def _delay() -> str:
+    """How long it took until we heard that a text was delivered; NULL if we did not."""
+    known = f"m.status = '{Status.DELIVERED.value}' AND m.final_at >= m.sent_at"
+    return f"CASE WHEN {known} THEN {_SECONDS[connection.vendor]} END"
+
+
+def _walked(
+    value: str, where: str, limit: int, asked: Sequence[tuple[int, str, datetime, datetime]]
+) -> dict[tuple[int, str, datetime], list[Any]]:
+    """What each walk finds, by what it was asked with: the account, the status, and the first of the two times."""
+    if not asked:
+        return {}
+    words = {"value": value, "where": where, "limit": limit, "list": _LISTS[connection.vendor]}
+    places = ", ".join(["(%s, %s, %s, %s)"] * len(asked))
+    given = [one for pk, status, at, until in asked for one in (pk, status, _stored(at), _stored(until))]
+    with connection.cursor() as cursor:
+        cursor.execute(_WALKS.format(**words, asked=places, table=Message._meta.db_table), given)
+        return {(pk, status, _moment(at)): json.loads(its or "[]") for pk, status, at, its in cursor.fetchall()}

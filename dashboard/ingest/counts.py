@@ -21,9 +21,9 @@ from django.db.models import Count, DecimalField, Exists, F, Max, Min, OuterRef,
 
 from dashboard.domain import phone
 from dashboard.domain.lifecycle import State, reached_the_wire
-from dashboard.ingest import rows
+from dashboard.ingest import quarters, rows
 from dashboard.ingest.objects import Writes
-from dashboard.models import Batch, BatchCount, BatchText, HourCount, Message, Retry
+from dashboard.models import Batch, BatchCount, BatchText, HourCount, Message, QuarterCount, Retry
 from providers.base import Status
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ BATCH_KEY = ("batch_id", "status")
 TEXT_KEY = ("batch_id", "kind", "currency", "price")
 HOUR_KEY = ("hour", "account_id", "country", "status")
 
-Row = BatchCount | BatchText | HourCount
-_WRITES = {
+Row = BatchCount | BatchText | HourCount | QuarterCount
+_WRITES: dict[type[Row], Writes] = {
     model: Writes(model, (*key, "n"))
     for model, key in ((BatchCount, BATCH_KEY), (BatchText, TEXT_KEY), (HourCount, HOUR_KEY))
 }
@@ -167,13 +167,22 @@ def _insert(model: type[Row], sums: Counter[Any]) -> None:
 # ------------------------------------------------------------------------------ adding them up
 
 
+# Hours that are not rolled are left to `quarters.roll`.
+_SQUASHED: tuple[tuple[type[Any], tuple[str, ...], dict[str, bool]], ...] = (
+    (BatchCount, BATCH_KEY, {}),
+    (BatchText, TEXT_KEY, {}),
+    (HourCount, quarters.ROLLED_KEY, {"rolled": True}),
+    (QuarterCount, quarters.QUARTER_KEY, {}),
+)
+
+
 def squash() -> int:
     """Add up rows of the same sum where there are new ones; returns how many rows there were (the worker's job)."""
-    done = 0
-    for model, key in ((BatchCount, BATCH_KEY), (BatchText, TEXT_KEY), (HourCount, HOUR_KEY)):
+    done = quarters.roll()
+    for model, key, which in _SQUASHED:
         newest = model._default_manager.aggregate(newest=Max("pk"))["newest"] or 0
         recent = model._default_manager.filter(pk__gt=newest - RECENT).values(key[0])
-        rows = model._default_manager.filter(**{f"{key[0]}__in": recent})
+        rows = model._default_manager.filter(**{f"{key[0]}__in": recent}, **which)
         for _ in range(ROUNDS):
             taken = _squash(rows, key)
             done += taken
@@ -197,7 +206,7 @@ def _squash(rows: QuerySet[Any], key: tuple[str, ...]) -> int:
             pks.append(pk)
             sums[tuple(values)] += n
         model._default_manager.filter(pk__in=pks).delete()
-        _insert(model, sums)
+        Writes(model, (*key, "n")).insert_rows([(*values, n) for values, n in sums.items() if n])
     return len(pks)
 
 
@@ -218,6 +227,9 @@ def recount(*, repair: bool = True) -> Iterator[int]:
     while hour is not None:
         yield _compare(_in_hour(hour), HourCount, HOUR_KEY[1:], {"hour": hour}, repair)
         hour = _next_hour(hour + timedelta(hours=1))
+    for quarter in quarters.quarters():
+        place = quarters.QUARTER_KEY[1:]
+        yield _compare(quarters.in_quarter(quarter), QuarterCount, place, {"quarter": quarter}, repair)
 
 
 def _batches_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.models.accounts import Account
 from dashboard.models.audit import Audit
-from dashboard.models.counts import BatchCount, BatchText, HourCount
+from dashboard.models.counts import BatchCount, BatchText, HourCount, QuarterCount, Roll
 from dashboard.models.evidence import Evidence, Maintenance
 from dashboard.models.messages import Batch, Event, Message, Orphan, Recipient
 from dashboard.models.people import ApiToken, User
@@ -25,7 +25,9 @@ __all__ = [
     "Maintenance",
     "Message",
     "Orphan",
+    "QuarterCount",
     "Recipient",
     "Retry",
+    "Roll",
     "User",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from django.db import models
+from django.db.models import Q
 
 from dashboard.models.messages import STATUSES, Batch
 
@@ -56,9 +57,40 @@ class HourCount(models.Model):
     country = models.CharField(max_length=3, blank=True)  # as Message.country
     status = models.CharField(max_length=20, choices=STATUSES)
     n = models.IntegerField()
+    rolled = models.BooleanField(default=False, db_default=False)  # counted in its QuarterCount, too
 
     class Meta:
-        indexes = (models.Index(fields=["hour", "account", "country", "status", "n"], name="hour_count"),)
+        indexes = (
+            models.Index(fields=["hour", "account", "country", "status", "n"], name="hour_count"),
+            # What has changed since the quarters were added up: little, and soon none.
+            models.Index(fields=["hour"], name="hour_count_new", condition=Q(rolled=False)),
+        )
 
     def __str__(self) -> str:
         return f"{self.n:+d} {self.status} of {self.hour:%Y-%m-%d %H:00}"
+
+
+class QuarterCount(models.Model):
+    """What the rolled hours of a quarter of a day (UTC) add up to: the worker adds it up, for pages about many days."""
+
+    account = models.ForeignKey("Account", on_delete=models.CASCADE, db_index=False)
+    quarter = models.DateTimeField()
+    country = models.CharField(max_length=3, blank=True)
+    status = models.CharField(max_length=20, choices=STATUSES)
+    n = models.IntegerField()
+
+    class Meta:
+        indexes = (models.Index(fields=["quarter", "account", "country", "status", "n"], name="quarter_count"),)
+
+    def __str__(self) -> str:
+        return f"{self.n:+d} {self.status} of the quarter from {self.quarter:%Y-%m-%d %H:00}"
+
+
+class Roll(models.Model):
+    """One row: how many times hours were added to their quarters. With the number of hours that were not yet, it tells
+    whether any sum has changed since."""
+
+    times = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.times} times"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -68,8 +69,13 @@ def plain(n: int) -> str:
     return f"{n:,}"
 
 
+@cache
+def _messages() -> str:
+    return reverse("messages")
+
+
 def messages_url(**query: str) -> str:
-    return f"{reverse('messages')}?{urlencode({name: value for name, value in query.items() if value}, safe=':')}"
+    return f"{_messages()}?{urlencode({name: value for name, value in query.items() if value}, safe=':')}"
 
 
 @dataclass(frozen=True, slots=True)

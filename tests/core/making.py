@@ -19,12 +19,13 @@ from dashboard.ingest.counts import add_messages
 from dashboard.ingest.events import said
 from dashboard.ingest.evidence import evidence
 from dashboard.ingest.items import Item
+from dashboard.ingest.quarters import quarter_of
 from dashboard.ingest.record import record
 from dashboard.ingest.register import Send, register
 from dashboard.ingest.replies import register_reply
 from dashboard.ingest.reread import context_of
 from dashboard.ingest.webhook import KEPT, Delivery, keep
-from dashboard.models import Account, BatchCount, Event, HourCount, Message
+from dashboard.models import Account, BatchCount, Event, HourCount, Message, QuarterCount
 from dashboard.models.messages import Source
 from dashboard.story import story
 from providers.base import Reply, Report, Status, Target, read
@@ -176,10 +177,18 @@ def assert_sums_are_counts() -> None:
         hours[row.sent_at.replace(minute=0, second=0, microsecond=0), row.account_id, row.country, row.status] += 1
     for stored in BatchCount.objects.all():
         batches[stored.batch_id, stored.status] -= stored.n
+    by_quarter: Counter[tuple[Any, ...]] = Counter()
+    for (hour, *place), n in hours.items():
+        by_quarter[quarter_of(hour), *place] += n
     for each in HourCount.objects.all():
         hours[each.hour, each.account_id, each.country, each.status] -= each.n
+        if not each.rolled:
+            by_quarter[quarter_of(each.hour), each.account_id, each.country, each.status] -= each.n
+    for rolled in QuarterCount.objects.all():
+        by_quarter[rolled.quarter, rolled.account_id, rolled.country, rolled.status] -= rolled.n
     assert not any(batches.values()), batches
     assert not any(hours.values()), hours
+    assert not any(by_quarter.values()), by_quarter
 
 
 @contextlib.contextmanager

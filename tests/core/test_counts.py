@@ -13,13 +13,13 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from dashboard.domain.lifecycle import Bucket
-from dashboard.ingest import counts
+from dashboard.ingest import counts, quarters
 from dashboard.ingest.counts import recount, squash
 from dashboard.ingest.orphans import sweep
 from dashboard.ingest.record import record
 from dashboard.ingest.register import register
 from dashboard.ingest.trees import sent_again_as
-from dashboard.models import Account, Batch, BatchCount, HourCount, Message
+from dashboard.models import Account, Batch, BatchCount, HourCount, Message, QuarterCount
 from dashboard.models.messages import Source
 from dashboard.tallies import tally
 from tests.core.making import (
@@ -140,7 +140,11 @@ def test_adding_up_changes_no_sum_and_leaves_one_row_of_each() -> None:
     squash()
     assert tally(pks) == before
     assert_sums_are_counts()
-    for model, key in ((BatchCount, counts.BATCH_KEY), (HourCount, counts.HOUR_KEY)):
+    for model, key in (
+        (BatchCount, counts.BATCH_KEY),
+        (HourCount, counts.HOUR_KEY),
+        (QuarterCount, quarters.QUARTER_KEY),
+    ):
         keys = list(model._default_manager.values_list(*key))
         assert len(keys) == len(set(keys))
         assert not model._default_manager.filter(n=0).exists()
@@ -177,9 +181,10 @@ def spoilt() -> None:
 def test_a_wrong_sum_is_found_named_and_put_right(caplog: pytest.LogCaptureFixture) -> None:
     spoilt()
     with caplog.at_level(logging.ERROR):
-        assert sum(recount()) == 4
+        assert sum(recount()) == 5
     assert sorted(record.getMessage().split(" and ")[0] for record in caplog.records) == [
-        "A sum was wrong by +1", "A sum was wrong by +1", "A sum was wrong by -2", "A sum was wrong by -5",
+        "A sum was wrong by +1", "A sum was wrong by +1", "A sum was wrong by -1", "A sum was wrong by -2",
+        "A sum was wrong by -5",
     ]  # fmt: skip
     assert_sums_are_counts()
     assert sum(recount()) == 0
@@ -188,16 +193,16 @@ def test_a_wrong_sum_is_found_named_and_put_right(caplog: pytest.LogCaptureFixtu
 def test_looking_alone_changes_nothing() -> None:
     spoilt()
     before = list(BatchCount.objects.values()), list(HourCount.objects.values())
-    assert sum(recount(repair=False)) == 4
+    assert sum(recount(repair=False)) == 5
     assert (list(BatchCount.objects.values()), list(HourCount.objects.values())) == before
 
 
 def test_a_rebuild_puts_sums_right(capsys: pytest.CaptureFixture[str]) -> None:
     spoilt()
     call_command("rebuild", "--dry-run")
-    assert "4 sums would be put right" in capsys.readouterr().out
+    assert "5 sums would be put right" in capsys.readouterr().out
     call_command("rebuild")
-    assert "4 sums were put right" in capsys.readouterr().out
+    assert "5 sums were put right" in capsys.readouterr().out
     assert_sums_are_counts()
 
 
@@ -206,7 +211,7 @@ def test_a_recount_goes_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     of = account("bsg")
     for n in range(5):
         message(of, f"{n}", batch=f"b{n}", sent_at=T0 + timedelta(hours=30 * (n % 2)))
-    assert list(recount()) == [0, 0, 0, 0, 0]
+    assert list(recount()) == [0, 0, 0, 0, 0, 0, 0]
     assert tally(Batch.objects.values_list("pk", flat=True))[Batch.objects.all()[0].pk][Bucket.PENDING] == 1
 
 
