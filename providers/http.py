@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import json
 import logging
 import re
@@ -16,7 +17,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Self, cast
 from urllib.parse import urlencode
@@ -24,7 +25,7 @@ from urllib.parse import urlencode
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from httpx_aiohttp import AiohttpTransport
+from multidict import CIMultiDict
 from yarl import URL
 
 from providers.addresses import address_allowed as address_allowed, check_base_url as check_base_url, path_ok
@@ -66,19 +67,14 @@ _SENTENCES: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (  # the
 
 
 def _failure(error: Exception) -> ProviderError:
-    """The one name and sentence of a failure. The texts of the libraries' errors hold URLs: they are never used.
-
-    The cause is looked at first: httpx-aiohttp calls any lost connection a ConnectTimeout, which would turn "the
-    provider may have it" into "it was not sent".
-    """
-    cause = error.__cause__ if isinstance(error.__cause__, aiohttp.ClientError) else error
-    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-        return _not_connected(cast(OSError, cause.certificate_error))
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        return _not_connected(cause.os_error)
-    if isinstance(cause, aiohttp.InvalidURL | httpx.InvalidURL | httpx.UnsupportedProtocol):
+    """The one name and sentence of a failure. The texts of the libraries' errors hold URLs: they are never used."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _not_connected(cast(OSError, error.certificate_error))
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _not_connected(error.os_error)
+    if isinstance(error, aiohttp.InvalidURL | httpx.InvalidURL | httpx.UnsupportedProtocol):
         return _invalid("The address of the request cannot be used.")
-    text, written = next((text, written) for kinds, text, written in _SENTENCES if isinstance(cause, kinds))
+    text, written = next((text, written) for kinds, text, written in _SENTENCES if isinstance(error, kinds))
     return _unreachable(text, written)
 
 
@@ -173,24 +169,45 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
         raise _LostError from None
 
 
-class _Transport(AiohttpTransport):
-    """Leaves the quoting of the path alone (aiohttp would requote it); what is not a GET gets a connection of its own.
+class _Body(httpx.AsyncByteStream):
+    """What comes after the head, as it comes. Closed early, it takes the connection with it."""
 
-    A kept connection may be closed by the provider just as we write: asking again is harmless, for a send we could
-    never tell whether it arrived.
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self._response.content.readany():
+            yield chunk
+
+    async def aclose(self) -> None:
+        self._response.release()
+        await self._response.wait_for_close()
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """httpx's way in and aiohttp's connections, with nothing between them: httpx's own pool looks at every connection
+    on each request.
+
+    What is not a GET gets a connection of its own: a kept one may be closed by the provider just as we write. Asking
+    again is harmless, for a send we could never tell whether it arrived.
     """
 
-    def __init__(self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession, tls: ssl.SSLContext) -> None:
-        super().__init__(verify=tls, trust_env=False)
+    def __init__(self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession) -> None:
         self._kept = kept
         self._fresh = fresh
 
-    def get_client(self) -> aiohttp.ClientSession:
-        return cast(aiohttp.ClientSession, self)  # all that is used of it is `request`
-
-    def request(self, *, method: str, url: str, **options: Any) -> Any:
-        session = self._kept if method == "GET" else self._fresh
-        return session.request(method, URL(url, encoded=True), **options)
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        session = self._kept if request.method == "GET" else self._fresh
+        url, target = request.url, request.extensions.get("target", request.url.raw_path)
+        address = f"{url.scheme}://{url.netloc.decode('ascii')}{target.decode('ascii')}"
+        response = await session.request(
+            request.method,
+            URL(address, encoded=True),  # aiohttp would quote it anew
+            headers=CIMultiDict([(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw]),
+            data=await request.aread() or None,
+            allow_redirects=False,
+        )
+        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
 
     async def aclose(self) -> None:
         await self._kept.close()
@@ -216,8 +233,8 @@ class Caller:
         self._resolver = resolver
         self._tls = tls
         self._deadline = deadline
-        timeout = httpx.Timeout(deadline, connect=connect, pool=2 * connect)  # pool: wait, look up and connect
-        self._extensions = {"timeout": timeout.as_dict()}
+        # `connect`: wait for a free connection, look up and connect. How long the rest takes is the deadline's matter.
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=2 * connect, sock_connect=connect)
         self._connections = connections
 
     async def __aenter__(self) -> Self:
@@ -244,10 +261,15 @@ class Caller:
                 keepalive_timeout=None if force_close else KEEP_IDLE,
             )
             return aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, middlewares=(_once,)
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                auto_decompress=False,
+                trust_env=False,
+                middlewares=(_once,),
             )
 
-        return _Transport(session(force_close=False), session(force_close=True), tls)
+        return _Transport(session(force_close=False), session(force_close=True))
 
     def _socket(self, info: tuple[Any, ...]) -> socket.socket:
         """The last gate: no socket is even made for an address that is not allowed, however it came here."""
@@ -285,33 +307,46 @@ class Caller:
             raise _invalid("A header of the request holds a character that cannot be sent.")
         if not request.path.startswith("/") or not path_ok(request.path):
             raise _invalid("The path of the request cannot be used.")
-        headers = httpx.Headers([*_HEADERS, *request.headers])
-        headers.update(authentication)
+        headers = _HEADERS | _lower(request.headers) | _lower(authentication.items())
         try:
             target = request.path + ("?" + urlencode(request.params) if request.params else "")
-            body = None if request.json is None else _json_bytes(request.json)
-            if body is not None:
-                headers["Content-Type"] = "application/json"
-            url = httpx.URL(base_url.rstrip("/") + target)
-            prepared = httpx.Request(request.method, url, headers=headers, content=body, extensions=self._extensions)
+            body = b"" if request.json is None else _json_bytes(request.json)
+            base = _parsed(base_url)
+            headers["host"] = base.netloc.decode("ascii")
+            if request.json is not None:
+                headers["content-type"] = "application/json"
+            if body or request.method != "GET":
+                headers["content-length"] = str(len(body))
+            # As httpx names it: sent byte for byte, in place of the URL's path.
+            extensions = {"target": base.raw_path.rstrip(b"/") + target.encode("ascii")}
+            # With a stream httpx adds no headers of its own, which is most of the work of making a request.
+            stream = httpx.ByteStream(body)
+            return httpx.Request(request.method, base, headers=headers, stream=stream, extensions=extensions)
         except (TypeError, ValueError, ArithmeticError, httpx.InvalidURL):
             raise _invalid("The request holds something that cannot be sent.") from None
-        if not url.raw_path.endswith(target.encode("ascii")):
-            raise _invalid("The path of the request cannot be used.")
-        return prepared
 
     async def _exchange(self, prepared: httpx.Request) -> Reply:
         response = await self._out.handle_async_request(prepared)
+        stream, headers = cast(httpx.AsyncByteStream, response.stream), dict(response.headers.items())
         try:
-            body = await _body(response)
+            body = await _body(stream, response.status_code, headers.get("content-encoding", ""))
         finally:
-            await cast(httpx.AsyncByteStream, response.stream).aclose()
-        return Reply(status=response.status_code, body=body, headers=dict(response.headers.items()))
+            await stream.aclose()
+        return Reply(status=response.status_code, body=body, headers=headers)
 
 
-_HEADERS = (("User-Agent", f"Aftersend/{VERSION}"), ("Accept", "application/json"), ("Accept-Encoding", "gzip"))
+_HEADERS = {"user-agent": f"Aftersend/{VERSION}", "accept": "application/json", "accept-encoding": "gzip"}
 _FAILURES = (ProviderError, httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError)
 _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?")
+
+
+def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers}
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(base_url: str) -> httpx.URL:
+    return httpx.URL(base_url)
 
 
 def _json_bytes(value: Any) -> bytes:
@@ -329,15 +364,14 @@ def _exactly(value: object) -> int | float:
     raise TypeError
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(stream: httpx.AsyncByteStream, status: int, coding: str) -> bytes:
     """The decoded body, never more than the cap: unpacked by ourselves, because httpx unpacks a whole chunk at once."""
-    status = response.status_code
-    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    coding = coding.strip().lower()
     if coding not in {"identity", "gzip", "x-gzip", "deflate", ""}:
         raise ProviderError("unparseable", "The answer is packed in a way we did not ask for.", status=status)
     unpack = None if coding in {"identity", ""} else zlib.decompressobj(zlib.MAX_WBITS | 32)
     body, received = bytearray(), 0
-    async for chunk in cast(httpx.AsyncByteStream, response.stream):
+    async for chunk in stream:
         received += len(chunk)
         try:
             body += chunk if unpack is None else unpack.decompress(chunk, BODY_CAP + 1 - len(body))

@@ -286,7 +286,7 @@ def test_what_the_adapter_says_is_masked_all_the_same() -> None:
 
 def test_the_transport_can_be_replaced() -> None:
     def reply(request: httpx.Request) -> httpx.Response:
-        assert request.url == "https://api.example.com/v1/status/1"
+        assert (request.url.host, request.extensions["target"]) == ("api.example.com", b"/v1/status/1")
         return httpx.Response(202, content=gzip.compress(b'{"a":1}'), headers={"Content-Encoding": "gzip", "X-A": "1"})
 
     got = asyncio.run(ask("https://api.example.com/v1", transport=httpx.MockTransport(reply), allow_private=False))
@@ -592,7 +592,8 @@ def test_an_answer_that_is_cut_or_no_http(head: bytes, sentence: str) -> None:
         (httpx.ConnectError, False), (httpx.ConnectTimeout, False), (httpx.PoolTimeout, False),
         (httpx.ReadTimeout, True), (httpx.WriteTimeout, True), (httpx.ReadError, True), (httpx.WriteError, True),
         (httpx.CloseError, True), (httpx.RemoteProtocolError, True), (httpx.ProxyError, True), (OSError, True),
-        (ValueError, True), (aiohttp.ServerDisconnectedError, True),
+        (ValueError, True), (aiohttp.ServerDisconnectedError, True), (aiohttp.ClientOSError, True),
+        (aiohttp.ConnectionTimeoutError, False),
     ],
 )  # fmt: skip
 def test_every_client_error_says_whether_the_request_can_have_arrived(raised: type[Exception], written: bool) -> None:
@@ -603,16 +604,6 @@ def test_every_client_error_says_whether_the_request_can_have_arrived(raised: ty
         asyncio.run(ask("https://api.example.com", transport=httpx.MockTransport(fail)))
     assert (caught.value.code, caught.value.written) == ("unreachable", written)
     assert "example" not in str(caught.value)
-
-
-@pytest.mark.parametrize("fault", [aiohttp.ServerDisconnectedError(), aiohttp.ClientOSError(104, "reset")])
-def test_a_connection_lost_after_writing_is_never_taken_for_a_connect_timeout(fault: Exception) -> None:
-    def fail(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectTimeout("as the transport names it") from fault
-
-    with pytest.raises(ProviderError) as caught:
-        asyncio.run(ask("https://api.example.com", transport=httpx.MockTransport(fail)))
-    assert caught.value.written is True
 
 
 # ------------------------------------------------------------------------------------------- TLS
@@ -808,7 +799,7 @@ def test_a_name_is_looked_up_once_and_the_checked_address_is_used(monkeypatch: p
 def test_no_socket_is_made_even_if_every_earlier_check_were_passed() -> None:
     async def run() -> None:
         async with serving(answer()) as server, Caller() as caller:
-            with pytest.raises(httpx.HTTPError):
+            with pytest.raises(aiohttp.ClientConnectorError):
                 await caller._out.handle_async_request(httpx.Request("GET", server.url))
             assert server.connections == 0
 
