@@ -7,6 +7,7 @@ import inspect
 import json
 import random
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -32,7 +33,8 @@ def adapter_version(key: str) -> str:
 
 
 def new_exchange() -> str:
-    return f"{random.getrandbits(128):032x}"  # noqa: S311 - a name and no secret; the system's own costs a call each
+    """A name that nobody else has. It begins with the time: what is stored together is together in the index too."""
+    return f"{time.time_ns():016x}{random.getrandbits(64):016x}"  # noqa: S311 - no secret
 
 
 def canonical(value: Any) -> bytes:
