@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,10 +47,7 @@ class UnknownWord:
 @require_safe
 def attention(request: HttpRequest) -> HttpResponse:
     overdue = sorted(_with_neighbours(overdue_messages())[: MOST + 1], key=lambda m: m.sent_at)
-    context = {
-        "most": MOST,
-        "first": f":{MOST}",
-        "forgotten": last_run(),
+    kinds: dict[str, Sequence[object]] = {
         "troubled": troubled_accounts(),
         "words": unknown_words(),
         "orphans": list(waiting_orphans().select_related("account").order_by("-pk")[: MOST + 1]),
@@ -59,6 +57,14 @@ def attention(request: HttpRequest) -> HttpResponse:
         "doubts": list(doubts().select_related("account").order_by("changed_at")[: MOST + 1]),
         "runs": list(waiting_runs().select_related("user")[: MOST + 1]),
         "twice": list(_with_neighbours(delivered_twice()).order_by("-pk")[: MOST + 1]),
+    }
+    context = {
+        **kinds,
+        "any_fine": not all(kinds.values()),
+        "all_fine": not any(kinds.values()),
+        "most": MOST,
+        "first": f":{MOST}",
+        "forgotten": last_run(),
     }
     return render(request, "attention.html", context)
 

@@ -81,9 +81,10 @@ OTHERS = [
     ) if text
 ]  # fmt: skip
 CODES = {
-    "Aftersend", *ROLES, *available_timezones(), *(status.value for status in Status), "overdue", "content-type", "webhook",
+    "Aftersend", *ROLES, *available_timezones(), *(status.value for status in Status), "overdue", "webhook",
     *(name for provider in PROVIDERS.values() for name in (provider.key, *provider.label.split(), *provider.words)),
-    "account", "amount", "bucket", "bulk", "costs", "currency", "estimated", "filters", "message", "messages", "send", "to",
+    "account", "amount", "bucket", "bulk", "costs", "currency", "estimated", "filters", "message", "messages", "send",
+    "to", "content-type",
 }  # fmt: skip
 # With a digit or a slash: numbers, times, zones, addresses. In capitals: zones, currencies, countries. And Qq: ours.
 GIVEN = re.compile(r"[\d/:]|^[A-Z]{2,3}$|[Qq]q")

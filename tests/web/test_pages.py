@@ -210,6 +210,21 @@ def test_what_was_sent_again_is_folded_under_its_first() -> None:
 # ------------------------------------------------------------------------------ attention
 
 
+def test_the_attention_page_gives_a_card_to_what_waits_and_one_line_to_all_that_is_fine() -> None:
+    ops = signed_in("ops")
+    page = ops.get("/attention/").content.decode()
+    assert page.count('<section class="card') == 1
+    assert "Nothing: all is in order" in page
+    assert page.split('class="in-order"')[1].split("</ul>")[0].count("<li") == 9
+    webhook(account("rt", "roycetalk"), {"message_id": "strange", "status": "delivered"})
+    page = ops.get("/attention/").content.decode()
+    assert re.findall(r'<section class="card" id="(\w+)"', page) == ["accounts", "orphans"]
+    assert re.findall(r'<li id="(\w+)"', page) == [
+        "doubts", "runs", "words", "unreadable", "overdue", "conflicts", "twice",
+    ]  # fmt: skip
+    assert "all is in order" not in page
+
+
 def test_an_orphan_is_attached_by_hand_and_noted() -> None:
     ours, other = account("rt", "roycetalk"), account("bsg")
     webhook(ours, {"message_id": "strange", "status": "delivered"})
