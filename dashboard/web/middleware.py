@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
@@ -12,9 +13,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
+
+from dashboard.web.errors import PROGRAMS
 
 View = Callable[..., HttpResponse]
 
@@ -163,6 +166,29 @@ class RoleRequired:
         if not getattr(view, "roles", frozenset()) & request.user.roles:  # type: ignore[union-attr]
             raise PermissionDenied
         return None
+
+
+class FormAddresses:
+    """Who opens the address that a form goes to, by reloading it or after signing in, gets the page above it."""
+
+    def __init__(self, get_response: View) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code != 405 or request.method not in ("GET", "HEAD") or request.path.startswith(PROGRAMS):
+            return response
+        return redirect(_above(request.path))
+
+
+def _above(path: str) -> str:
+    """The nearest address above this one that there is."""
+    while path != "/":
+        path = path.rstrip("/").rpartition("/")[0] + "/"
+        with suppress(Resolver404):
+            resolve(path)
+            return path
+    return path
 
 
 def sign_in_url(page: str = "", why: str = "") -> str:

@@ -92,6 +92,24 @@ def test_a_page_answers_403_to_whoever_may_not_see_it(role: str) -> None:
 
 
 @pytest.mark.django_db
+def test_a_reload_never_ends_at_an_address_that_only_takes_forms() -> None:
+    message = sends(account(), 1)[0]
+    client = signed_in(*ROLES)
+    for where, entry in pages():
+        if WHO[str(entry.name)] is None:
+            continue
+        page = "/" + where.replace("<int:pk>", str(message.pk)).replace("<slug:pk>", message.recipient_id)
+        answer = client.get(page.replace("<int:evidence_pk>", "1").replace("<slug:slug>", "bsg"), follow=True)
+        assert answer.status_code != 405, (entry.name, answer.redirect_chain)
+        assert len(answer.redirect_chain) <= 2
+    assert client.get("/sign-out/")["Location"] == "/"
+    assert client.get("/people/add/", follow=True).redirect_chain == [("/people/", 302)]
+    opt_out = f"/recipients/{message.recipient_id}/opt-out/"
+    assert client.get(f"{opt_out}lift/", follow=True).redirect_chain[-1] == (opt_out.replace("opt-out/", ""), 302)
+    assert client.get("/attention/orphans/5/attach/")["Location"] == "/attention/"
+
+
+@pytest.mark.django_db
 def test_nobody_signed_in_sees_no_page(client: Client) -> None:
     for where, entry in pages():
         if WHO[str(entry.name)] is not None:
