@@ -1,8 +1,8 @@
 """The webhook door of a running server: WSGI, in front of Django, for `POST /hooks/<token>/` alone.
 
 Each request waits in its own thread; one writer thread takes whatever waits, keeps it in one commit, and only then
-answers all of them. While one commit is under way the next set gathers by itself, so a lone report waits for nobody and a
-thousand share a few commits.
+answers all of them. While one commit is under way the next set gathers by itself, so a lone report waits for nobody and
+a thousand share a few commits.
 """
 
 from __future__ import annotations

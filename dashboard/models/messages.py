@@ -145,8 +145,9 @@ class Message(models.Model):
 
     class Meta:
         constraints = (
+            # Ids come first: whoever looks for one often does not know the account.
             models.UniqueConstraint(
-                fields=["account", "match_id"], condition=Q(match_id__isnull=False), name="message_provider_id"
+                fields=["match_id", "account"], condition=Q(match_id__isnull=False), name="message_provider_id"
             ),
             models.UniqueConstraint(
                 fields=["account", "item_key"], condition=Q(item_key__isnull=False), name="message_item_key"
@@ -176,7 +177,6 @@ class Message(models.Model):
             models.Index(fields=["root"], name="message_of_root", condition=Q(root__isnull=False)),
             models.Index(fields=["recipient", "-id"], name="message_of_recipient"),
             models.Index(fields=["reference", "sent_at", "id"], name="message_reference", condition=~Q(reference="")),
-            models.Index(fields=["match_id"], name="message_any_id", condition=Q(match_id__isnull=False)),
             # Items without an id wait here for a listing.
             models.Index(fields=["account", "provider_batch_id"], name="message_to_list", condition=Q(match_id=None)),
             # The short list of contradictions.
