@@ -99,6 +99,23 @@ def test_what_comes_during_a_commit_shares_the_next_one(writer: Writer, monkeypa
     assert_row_is_its_fold()
 
 
+def test_those_who_come_again_at_once_share_the_next_commit_too(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "GATHERING", 10_000)
+    of, rounds = account("bsg"), 4
+
+    def again_and_again(n: int) -> set[int]:
+        return {writer.keep(told(of, f"{n}-{turn}")).status for turn in range(rounds)}
+
+    with ThreadPoolExecutor(8) as threads:
+        with held(writer, monkeypatch) as sizes:
+            answers = [threads.submit(again_and_again, n) for n in range(8)]
+            wait_until(lambda: writer._queue.qsize() == 8)
+        assert [answer.result(60) for answer in answers] == [{200}] * 8
+    assert sizes == [1, *[8] * rounds]
+
+
 def test_a_commit_takes_so_many_and_no_more(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "MOST_AT_ONCE", 5)
     of = account("bsg")
