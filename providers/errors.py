@@ -112,7 +112,9 @@ def complaint_of(payload: Any, *places: str) -> tuple[str, str]:
     """
     if not isinstance(payload, dict):
         return "", ""
-    stated = [payload.get(place) for place in places]
+    stated = [part for place in places if (part := payload.get(place))]
+    if not stated:
+        return "", ""
     codes = [sentence_of(part.get("code")) for part in stated if isinstance(part, dict)]
     said = dict.fromkeys(said for part in stated for said in _sentences(part) if said)
     return next(filter(None, codes), ""), sentence_of("; ".join(said))

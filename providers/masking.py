@@ -63,7 +63,8 @@ def _spelled(secrets: frozenset[str]) -> _Spelled:
         cores=tuple(cores),
         plain=tuple(secret.encode("utf-8", "surrogatepass") for secret in secrets),
         unusual=re.compile(unusual if all(map(str.isascii, secrets)) else b""),
-        words=re.compile(rb"(?:[A-Za-z0-9+/_-]|\\/){%d,}={0,2}" % max(8, min(map(len, cores)))),
+        # Looked for from the beginning of each word only: within a word that is too short there is no longer one.
+        words=re.compile(rb"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]|\\/){%d,}={0,2}" % max(8, min(map(len, cores)))),
     )
 
 

@@ -33,7 +33,7 @@ P = ParamSpec("P")
 TICK = 0.5  # seconds between looks at what is due
 AT_ONCE = 200  # requests under way for one account, at most
 AHEAD = 10.0  # seconds' worth of an account's pace that may be claimed ahead
-MOST_AHEAD = 1000
+MOST_AHEAD = 2000  # enough for `AT_ONCE` to go on while as many answers wait, are written, and new ones claimed
 MOST_IN_A_SET = 200
 GATHER = 0.1  # seconds that an answer waits for company: one commit for many
 
@@ -49,6 +49,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._questions: set[asyncio.Task[None]] = set()  # those of them that may be broken off
         self._answers: asyncio.Queue[tuple[Lane, list[Answer]]] = asyncio.Queue()
+        self._turn = asyncio.Lock()  # a whole look at what is due, or one set: no step of a look waits for a set
         self._stopping = asyncio.Event()
         self._room_again = asyncio.Event()  # or there is nothing to wait for
 
@@ -68,7 +69,8 @@ class Worker:
             try:
                 while not self._stopping.is_set():
                     was_at_work = self._is_at_work()
-                    busy = await self._tick(caller, due_by)
+                    async with self._turn:
+                        busy = await self._tick(caller, due_by)
                     if once and not (was_at_work or busy or self._is_at_work()):
                         break  # a whole look began with nothing under way, and found nothing
                     await self._pause(0.02 if once and at_most is None else TICK)
@@ -231,7 +233,8 @@ class Worker:
         """Write whatever has been heard, in sets."""
         while True:
             heard = [await self._answers.get()]
-            await asyncio.sleep(GATHER)
+            if self._answers.qsize() < MOST_IN_A_SET:
+                await asyncio.sleep(GATHER)
             while not self._answers.empty():
                 heard.append(self._answers.get_nowait())
             by_lane: dict[int, tuple[Lane, list[Answer]]] = {}
@@ -246,7 +249,8 @@ class Worker:
         for start in range(0, len(answers), MOST_IN_A_SET):
             part = answers[start : start + MOST_IN_A_SET]
             try:
-                await self._sure(store.save_answers, lane.account, part)
+                async with self._turn:
+                    await self._sure(store.save_answers, lane.account, part)
             except Exception:
                 log.exception("Answers of %s could not be stored; they are asked for again.", lane.account.slug)
             finally:
