@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import django_countries
 import environ
 from csp.constants import SELF
 
@@ -218,7 +219,7 @@ STORAGES = {
 
 # One for the whole site: reasons that are kept, and answers to programs, are in it as well.
 LANGUAGE_CODE = SITE_LANGUAGE
-LOCALE_PATHS = [BASE_DIR / "locale"]
+LOCALE_PATHS = [BASE_DIR / "locale", Path(django_countries.__file__).parent / "locale"]  # the latter: countries
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

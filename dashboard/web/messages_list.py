@@ -22,6 +22,7 @@ from dashboard.domain.lifecycle import PENDING
 from dashboard.keyset import BadCursor, Window, from_row, has_newer, window
 from dashboard.models import Batch, Message
 from dashboard.queries import NO_COUNTRY, BadFilter, batches_called, filter_messages
+from dashboard.web import countries
 from dashboard.web.access import roles
 from dashboard.web.buckets import BUCKET_LABELS
 from dashboard.web.chips import CHIPS
@@ -65,6 +66,13 @@ class Span(forms.CharField):
             raise forms.ValidationError(_("Write a span of time like 2h, 30min or 7d.")) from None
 
 
+class CountryText(forms.CharField):
+    """A country's code, or its name."""
+
+    def clean(self, value: Any) -> str:
+        return countries.code_of(super().clean(value))
+
+
 class MessageFilter(Form):
     """Every parameter of the list and of its export."""
 
@@ -82,8 +90,8 @@ class MessageFilter(Form):
                  ("missed", gettext_lazy("Not delivered"))],
     )  # fmt: skip
     account = AccountChoice(required=False, label=gettext_lazy("Account"))
-    country = forms.CharField(
-        required=False, max_length=4, label=gettext_lazy("Country"),
+    country = CountryText(
+        required=False, max_length=60, label=gettext_lazy("Country"),
         widget=forms.TextInput(attrs={"placeholder": "KE", "autocomplete": "off"}),
     )  # fmt: skip
     batch = forms.CharField(required=False, max_length=MAX_ID_LENGTH, label=gettext_lazy("Batch"))
@@ -153,7 +161,7 @@ class MessageFilter(Form):
             typed = str(self.data.get(name, ""))
             words[name] = str(choices.get(typed, typed))
         if given.get("country"):
-            words["country"] = COUNTRY_WORDS.get(given["country"], given["country"].upper())
+            words["country"] = str(COUNTRY_WORDS.get(given["country"]) or countries.in_words(given["country"].upper()))
         if given.get("hours"):
             words["hours"] = hours_words(*given["hours"])
         if str(given.get("batch", "")).startswith("id:"):

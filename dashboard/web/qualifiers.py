@@ -23,6 +23,7 @@ from dashboard.domain import phone
 from dashboard.domain.lifecycle import Bucket
 from dashboard.models import Account, Batch
 from dashboard.queries import ENDED, NO_COUNTRY, BadFilter, batches_called, country_of
+from dashboard.web import countries
 from dashboard.web.spans import BadSpan, span_of
 from providers import PROVIDERS
 from providers.base import Status
@@ -226,9 +227,11 @@ def _ended(token: _Token) -> Query:
 
 def _country(token: _Token) -> Query:
     try:
-        return {"country": country_of(token.value) or NO_COUNTRY}
+        return {"country": country_of(countries.code_of(token.value)) or NO_COUNTRY}
     except BadFilter:
-        sentence = _("%(typed)s: write the two letters of the country, like country:KE.") % {"typed": token.text}
+        sentence = _("%(typed)s: write the two letters of the country or its name, like country:KE.") % {
+            "typed": token.text
+        }
         raise _Wrong(sentence) from None
 
 

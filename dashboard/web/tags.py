@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _, gettext_lazy
 
 from dashboard.domain import phone as numbers
+from dashboard.web import countries
 from dashboard.web.chips import CHIPS, Chip
 from providers.base import Status
 
@@ -188,6 +189,9 @@ def between(later: datetime | None, earlier: datetime | None) -> str:
 def phone(digits: str) -> str:
     """+254 712 345678"""
     return numbers.pretty(digits) if digits else _("number removed")
+
+
+register.filter("country", countries.named)
 
 
 @register.filter

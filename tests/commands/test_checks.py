@@ -99,8 +99,8 @@ def test_celery_needs_its_packages_and_a_redis(settings: Any, monkeypatch: pytes
 def test_every_check_has_a_test() -> None:
     assert {name for name, _ in CHECKS} == {
         "SECRET_KEY", "PUBLIC_URL", "CREDENTIAL_KEYS", "PHONE_INDEX_KEY", "DATABASE_URL", "SITE_LANGUAGE",
-        "SITE_TIME_ZONE", "DEFAULT_REGION", "RETRY_COOL_DOWN", "BULK_APPROVAL_ABOVE", "WORKER_ENGINE", "BROKER_URL", "LOG_LEVEL", "DEBUG",
-        "ALLOW_PRIVATE_PROVIDER_URLS",
+        "SITE_TIME_ZONE", "DEFAULT_REGION", "RETRY_COOL_DOWN", "BULK_APPROVAL_ABOVE", "WORKER_ENGINE", "BROKER_URL",
+        "LOG_LEVEL", "DEBUG", "ALLOW_PRIVATE_PROVIDER_URLS",
     }  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def test_every_status_of_ours_is_explained() -> None:
     for status in Status:
         found = re.search(rf'aria-labelledby="{status.value}">(.*?)</section>', text, re.DOTALL)
         assert found, status
-        assert CHIPS[status].word in found[1]
+        assert str(CHIPS[status].word) in found[1]
         assert str(MEANINGS[status].again_why) in found[1]
         assert str(BUCKET_LABELS[BUCKET[status]]) in found[1]
         assert "{provider}" not in found[1]

@@ -18,6 +18,7 @@ from dashboard.models import Account, Message, Orphan
 from dashboard.models.people import ROLES
 from dashboard.queries import filter_messages
 from dashboard.web import errors
+from dashboard.web.countries import code_of, in_words
 from providers import PROVIDERS
 from providers.base import Status
 from tests.factory import account, person, report, reports, sends, signed_in, webhook
@@ -199,3 +200,9 @@ def test_a_page_says_which_language_it_is_in(settings: Any) -> None:
 def test_a_site_has_one_language_whatever_a_browser_prefers() -> None:
     page = Client().get("/sign-in/", headers={"Accept-Language": "fr"}).content.decode()
     assert '<html lang="en" class' in page
+
+
+def test_countries_have_their_names_in_the_sites_language() -> None:
+    with translation.override("de"):
+        assert (in_words("ZA"), in_words("XK"), code_of("südafrika")) == ("Südafrika (ZA)", "XK", "ZA")
+    assert (in_words("TZ"), code_of("Tanzania"), code_of("nowhere")) == ("Tanzania (TZ)", "TZ", "nowhere")

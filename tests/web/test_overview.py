@@ -66,6 +66,8 @@ def test_the_list_takes_whole_hours_countries_and_how_a_message_ended() -> None:
     assert listed(client, "/messages/?country=ug") == {last.pk}
     assert listed(client, "/messages/?country=none") == {before.pk}
     assert listed(client, "/messages/?country=KE&ended=any") == {first.pk}
+    assert listed(client, "/messages/?country=uganda") == {last.pk}
+    assert "Uganda (UG)" in client.get("/messages/?country=ug").content.decode()
     for bad in ("hours=noon", "country=254", "ended=well"):
         assert client.get(f"/messages/?{bad}").context["form"].errors
     words = client.get(f"/messages/?hours={hours_text(NOON, 1)}").content.decode()
@@ -134,6 +136,7 @@ def test_every_figure_leads_to_exactly_the_messages_it_counts(clock: Any) -> Non
     Message.objects.filter(pk__in=[one.pk for one in made[76:90]]).update(country="")
     list(recount())
     client = signed_in("ops")
+    assert '<th scope="row">Uganda <span class="country-code">UG</span></th>' in client.get("/").content.decode()
     for query in ("?span=7d", "?account=bsg", ""):
         page = client.get(f"/{query}").content.decode()
         assert {url: n for url, n in figures(page) if meant(url) != n} == {}
