@@ -20,6 +20,7 @@ Row = TypeVar("Row", bound=Model)
 _CURSOR = re.compile(r"([oftn][0-9a-f]{1,16})_([0-9a-f]{8})", re.ASCII)
 _SIGN = {"o": "<", "f": "<=", "n": ">", "t": ">="}
 MOST_WALKS = 64
+Statement = tuple[str, list[Any]]
 _LOOKUP = {"o": "pk__lt", "f": "pk__lte", "n": "pk__gt", "t": "pk__gte"}
 
 
@@ -126,9 +127,22 @@ def from_row(pk: int) -> str:
     return _write("f", pk)
 
 
-def has_newer(rows: QuerySet[Row], pk: int) -> bool:
-    """Whether there is anything newer than the row with this id, which itself may have left the list."""
-    return bool(_take(_beside(rows, "n", pk), "", 1))
+def goes_back(cursor: str) -> bool:
+    """Whether the page at the cursor ends with a row that is known, and begins with one that is not."""
+    return cursor[:1] in ("n", "t")
+
+
+def statements(rows: Branched[Row], cursor: str, size: int) -> tuple[Statement | None, Statement | None]:
+    """What asks for the keys of one page more than `size`, and for something newer than where the cursor is: to be
+    kept and asked again. None asks for nothing that there could be.
+
+    The cursor is none that `goes_back`. Raises BadCursor.
+    """
+    if not cursor:
+        return _union(rows.walks, _ordering(rows, "-"), size + 1), None
+    going, pk = _read(cursor)
+    page, newer = _beside(rows, going, pk), _beside(rows, "n", pk)
+    return _union(_walks(page), _ordering(rows, "-"), size + 1), _union(_walks(newer), _ordering(rows, ""), 1)
 
 
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
@@ -176,8 +190,8 @@ def _beside(rows: QuerySet[Row], going: str, pk: int) -> QuerySet[Row]:
 
 def _take(rows: QuerySet[Any], order: str, size: int, names: Sequence[str] = ()) -> list[Any]:
     """The first `size` rows, newest first where `order` is "-", or these values of them."""
-    ordering = [f"{order}{name}" for name in (getattr(rows, "time", ""), "pk") if name]
-    if walks := getattr(rows, "walks", ()):
+    ordering = _ordering(rows, order)
+    if walks := _walks(rows):
         pks = _walked(walks, ordering, size)
         # By id alone: a row that has left the list meanwhile must not make the page look like the last.
         found = rows.model._default_manager.filter(pk__in=pks).order_by(*ordering)
@@ -187,8 +201,27 @@ def _take(rows: QuerySet[Any], order: str, size: int, names: Sequence[str] = ())
     return list(found.values_list(*names) if names else found) if pks else []
 
 
+def _walks(rows: QuerySet[Any]) -> tuple[QuerySet[Any], ...]:
+    return getattr(rows, "walks", ())
+
+
+def _ordering(rows: QuerySet[Any], order: str) -> list[str]:
+    return [f"{order}{name}" for name in (getattr(rows, "time", ""), "pk") if name]
+
+
 def _walked(walks: Iterable[QuerySet[Any]], ordering: Sequence[str], size: int) -> list[Any]:
-    """The ids of the first rows of all walks together: each is cut short by itself, and nothing is joined to them."""
+    """The ids of the first rows of all walks together."""
+    statement = _union(walks, ordering, size)
+    if statement is None:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(*statement)
+        return [row[-1] for row in cursor.fetchall()]
+
+
+def _union(walks: Iterable[QuerySet[Any]], ordering: Sequence[str], size: int) -> Statement | None:
+    """Asks for the keys of the first rows of all walks together: each is cut short by itself, and nothing is joined to
+    them. None: there is no walk that can find anything."""
     key = [name.lstrip("-") for name in ordering]
     parts: list[str] = []
     values: list[Any] = []
@@ -198,12 +231,10 @@ def _walked(walks: Iterable[QuerySet[Any]], ordering: Sequence[str], size: int) 
             parts.append(f"SELECT * FROM ({sql}) AS walk")  # noqa: S608
             values += given
     if not parts:
-        return []
+        return None
     going = "DESC" if ordering[0].startswith("-") else "ASC"
     places = ", ".join(f"{n} {going}" for n in range(1, len(key) + 1))
-    with connection.cursor() as cursor:
-        cursor.execute(f"{' UNION ALL '.join(parts)} ORDER BY {places} LIMIT {int(size)}", values)
-        return [row[-1] for row in cursor.fetchall()]
+    return f"{' UNION ALL '.join(parts)} ORDER BY {places} LIMIT {int(size)}", values
 
 
 def _read(cursor: str) -> tuple[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +23,7 @@ from dashboard.web.bars import Segment, segments
 from dashboard.web.buckets import BUCKET_ICONS, BUCKET_LABELS, BUCKET_MEANINGS
 from dashboard.web.filters import AccountChoice, active, at, without
 from dashboard.web.forms import Form
+from dashboard.web.look_lists import look_at_batch
 from dashboard.web.parts import STOP_POLLING, page_or_partial, user_of
 from providers.base import MAX_ID_LENGTH, Provider
 
@@ -119,43 +119,36 @@ def _row(batch: Batch, counts: dict[Bucket, int]) -> Row:
 @require_GET
 def batch(request: HttpRequest, pk: int) -> HttpResponse:
     """The page of one batch. Asked by htmx with `?v=`, 204 says that what it shows is still so."""
+    seen = look_at_batch(pk, NEWEST)
+    template = page_or_partial(request, "batch.html", "live")
+    refresh = template != "batch.html"
+    if refresh and request.GET.get("v") == seen.version:
+        return HttpResponse(status=204)
     found = get_object_or_404(Batch.objects.select_related("account"), pk=pk)
     counts = tally([found.pk])[found.pk]
     newest = list(_newest(found).select_related("account", "recipient").order_by("-sent_at", "-pk"))
-    sent = sends(found)
-    moving = bool(counts[Bucket.PENDING]) or found.next_listing_at is not None
-    version = _version(counts, sent, found.report_at, [(m.pk, m.status) for m in newest])
     context = {
         "batch": found,
         "total": sum(counts.values()),
         "buckets": _big(found, counts),
         "again": [big for big in _big(found, counts) if big.count and big.bucket in MAY_GO_AGAIN],
         "segments": segments(counts),
-        "sent": sent,
+        "sent": sends(found),
         "twice_url": messages_url(found, twice=True),
         "comparison": comparison(found, counts),
         "newest": newest,
-        "moving": moving,
-        "version": version,
+        "moving": seen.moving,
+        "version": seen.version,
         "may_list": bool(user_of(request).roles & {"ops", "admin"}),
         "all_url": messages_url(found),
     }
-    template = page_or_partial(request, "batch.html", "live")
-    if template == "batch.html":
-        return render(request, template, context)
-    if request.GET.get("v") == version:
-        return HttpResponse(status=204)
-    return render(request, template, context, status=200 if moving else STOP_POLLING)
+    return render(request, template, context, status=STOP_POLLING if refresh and not seen.moving else 200)
 
 
 def _newest(batch: Batch) -> QuerySet[Message]:
     """Looked up by themselves, so that nothing which is shown beside them leads away from the index."""
     newest = Message.objects.filter(batch=batch).order_by("-sent_at", "-pk").values_list("pk", flat=True)
     return Message.objects.filter(pk__in=list(newest[:NEWEST]))
-
-
-def _version(*shown: Any) -> str:
-    return sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,20 +112,29 @@ class Waiting:
     url: str
 
 
+def piles() -> list[QuerySet[Any]]:
+    """Those of which the rows are counted."""
+    return [
+        doubts(),
+        attention.waiting_runs(),
+        attention.contradicted(),
+        attention.delivered_twice(),
+        attention.waiting_orphans(),
+        attention.unreadable_reports(),
+    ]
+
+
 def waiting() -> list[Waiting]:
     """Each pile that is not empty; where one is a list of messages, it leads there."""
     here = reverse("attention")
-    piles: list[tuple[str, str, str]] = [
-        (_most(doubts()), _("sent or not, nobody knows"), f"{here}#doubts"),
-        (_most(attention.waiting_runs()), _("runs that wait for somebody"), f"{here}#runs"),
-        (_most(attention.contradicted()), _("contradicted by the provider"), messages_url(conflict="on")),
-        (_most(attention.delivered_twice()), _("delivered twice"), messages_url(twice="on")),
+    uncertain, runs, conflicts, twice, orphans, unreadable = (at_most(rows, MOST_COUNTED) for rows in piles())
+    found: list[tuple[str, str, str]] = [
+        (uncertain, _("sent or not, nobody knows"), f"{here}#doubts"),
+        (runs, _("runs that wait for somebody"), f"{here}#runs"),
+        (conflicts, _("contradicted by the provider"), messages_url(conflict="on")),
+        (twice, _("delivered twice"), messages_url(twice="on")),
         (str(attention.words_unknown()), _("words we do not know"), f"{here}#words"),
-        (_most(attention.waiting_orphans()), _("reports without a message"), f"{here}#orphans"),
-        (_most(attention.unreadable_reports()), _("reports that cannot be read"), f"{here}#unreadable"),
+        (orphans, _("reports without a message"), f"{here}#orphans"),
+        (unreadable, _("reports that cannot be read"), f"{here}#unreadable"),
     ]
-    return [Waiting(count, label, url) for count, label, url in piles if count != "0"]
-
-
-def _most(rows: QuerySet[Any]) -> str:
-    return at_most(rows, MOST_COUNTED)
+    return [Waiting(count, label, url) for count, label, url in found if count != "0"]

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.functional import cached_property
 from django.utils.translation import gettext as _, gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
-from dashboard.domain.lifecycle import PENDING
-from dashboard.keyset import BadCursor, Window, from_row, has_newer, window
+from dashboard.keyset import BadCursor, Branched, from_row, goes_back, window
 from dashboard.models import Batch, Message
 from dashboard.queries import NO_COUNTRY, BadFilter, batches_called, filter_messages
 from dashboard.web import countries
@@ -30,9 +26,10 @@ from dashboard.web.columns import COLUMNS, columns_of, density_of
 from dashboard.web.filters import AccountChoice, Active, Chosen, active, at, in_one, without
 from dashboard.web.forms import Form
 from dashboard.web.hours import HoursField, hours_words
+from dashboard.web.look_lists import Asked, Kept, Seen, list_statements, look_at_list
 from dashboard.web.parts import STOP_POLLING, page_or_partial
 from dashboard.web.spans import BadSpan, span_of
-from providers.base import MAX_ID_LENGTH, Status
+from providers.base import MAX_ID_LENGTH
 
 PAGE = 50
 FOLDED = ("ended", "since", "until", "batch", "reference", "provider_message_id", "overdue", "conflict", "twice")
@@ -120,7 +117,7 @@ class MessageFilter(Form):
             raise forms.ValidationError(_("There is no batch with this id or name."))
         return name
 
-    def apply(self) -> QuerySet[Message] | None:
+    def apply(self) -> Branched[Message] | None:
         """The messages the filters mean; None, and errors on the form, if they mean nothing."""
         if not self.is_valid():
             return None
@@ -188,6 +185,10 @@ def messages(request: HttpRequest) -> HttpResponse:
     if has_phone(request.GET):
         return render(request, "messages_phone.html", status=400)
     query = in_one(request.GET)
+    template = page_or_partial(request, "messages.html", "rows")
+    refresh = template.endswith("#rows") and "v" in query
+    if refresh and _still_so(query):
+        return HttpResponse(status=204)
     form = MessageFilter(query)
     found = form.apply()
     shown, problem = _Shown(query, None), ""
@@ -195,10 +196,6 @@ def messages(request: HttpRequest) -> HttpResponse:
         shown = _Shown(query, found)
     except BadCursor as error:
         problem = str(error)
-    template = page_or_partial(request, "messages.html", "rows")
-    refresh = template.endswith("#rows") and "v" in query
-    if refresh and not problem and shown.moving and query["v"] == shown.version:
-        return HttpResponse(status=204)
     context = {
         "form": form,
         "list": shown,
@@ -213,8 +210,30 @@ def messages(request: HttpRequest) -> HttpResponse:
         "density": density_of(request.COOKIES),
         "all_columns": COLUMNS,
     }
-    status = 400 if problem else STOP_POLLING if refresh and not shown.moving else 200
+    status = 400 if problem else STOP_POLLING if refresh and not shown.seen.moving else 200
     return render(request, template, context, status=status)
+
+
+_asked: Kept[Asked | None] = Kept()  # of pages that follow, by their query without the version
+
+
+def _still_so(query: QueryDict) -> bool:
+    """Whether the page that asks shows what it would show now, and may still change."""
+    place = query.copy()
+    version = place.pop("v")[-1]
+    try:
+        asked = _asked.get(place.urlencode(), lambda: _statements(place))
+    except BadCursor:
+        return False
+    if asked is None:
+        return False
+    seen = look_at_list(asked, PAGE, top=LIVE in place, follows=LIVE in place)
+    return seen.moving and seen.version == version
+
+
+def _statements(query: QueryDict) -> Asked | None:
+    found = MessageFilter(query).apply()
+    return None if found is None else list_statements(found, query.get("cursor", ""), PAGE)
 
 
 class _Shown:
@@ -223,26 +242,24 @@ class _Shown:
     While it follows it begins with the row it began with: nothing jumps from under the pointer.
     """
 
-    def __init__(self, query: QueryDict, found: QuerySet[Message] | None) -> None:
+    def __init__(self, query: QueryDict, found: Branched[Message] | None) -> None:
         place, self.top = query.get("cursor", ""), "cursor" not in query or LIVE in query
-        page: Window[Message] = Window([])
+        self.rows: list[Message] = []
+        self.older: str | None = None
+        self.newer: str | None = None
+        self.seen = Seen("", moving=False)
         if found is not None:
-            page = window(found.select_related("account", "recipient", "batch"), place, PAGE)
-        self.rows, self.older = page.items, page.older
-        self.newer = None if self.top else page.newer
-        first = self.rows[0].pk if self.rows else None
-        self.has_newer = LIVE in query and found is not None and first is not None and has_newer(found, first)
-        # A whole list can always grow; an older page of it only changes while something in it is on its way.
-        self.moving = found is not None and (self.top or any(Status(row.status) in PENDING for row in self.rows))
-        stays = at(query, from_row(first)) if first is not None else without(query)
-        self.follow = f"{stays}{'' if stays == '?' else '&'}{LIVE + '=1&' if self.top else ''}v={self.version}"
+            self._read(found.select_related("account", "recipient", "batch"), place, follows=LIVE in query)
+        stays = at(query, from_row(self.rows[0].pk)) if self.rows else without(query)
+        self.follow = f"{stays}{'' if stays == '?' else '&'}{LIVE + '=1&' if self.top else ''}v={self.seen.version}"
 
-    @cached_property
-    def version(self) -> str:
-        """Changes whenever the page would look different."""
-        looks = [
-            (m.pk, m.status, m.effective, m.conflict, m.unconfirmed, m.deliveries, m.provider_message_id, m.batch_id,
-             m.provider_status, m.final_at, m.cost, m.currency, m.parts, m.recipient.digits)
-            for m in self.rows
-        ]  # fmt: skip
-        return sha256(repr((looks, self.older, self.has_newer)).encode()).hexdigest()[:16]
+    def _read(self, found: Branched[Message], place: str, *, follows: bool) -> None:
+        newer = None
+        if goes_back(place):  # only what it finds tells with which row the page begins
+            before = window(found, place, PAGE)
+            place, newer = from_row(before.items[0].pk) if before.items else "", before.newer
+        # Before the rows are read: what changes meanwhile is a change to the next look.
+        self.seen = look_at_list(list_statements(found, place, PAGE), PAGE, top=self.top, follows=follows)
+        page = window(found, place, PAGE)
+        self.rows, self.older = page.items, page.older
+        self.newer = None if self.top else newer or page.newer

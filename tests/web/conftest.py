@@ -10,6 +10,8 @@ import pytest
 import time_machine
 from playwright.sync_api import Browser, sync_playwright
 
+from dashboard.web import messages_list
+
 
 @pytest.fixture(scope="module")
 def browser(chromium_options: dict[str, Any]) -> Iterator[Browser]:
@@ -19,6 +21,12 @@ def browser(chromium_options: dict[str, Any]) -> Iterator[Browser]:
         chromium = playwright.chromium.launch(**chromium_options)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    """Statements that a page is asked about with are kept for half a minute: of another test, of other rows."""
+    messages_list._asked.clear()
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+"""Whether an open list or batch is still as it was: few statements, since it is asked all the time.
+
+They go before anything else is read, so that what a page shows is never older than the version it came with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.http import Http404
+from django.utils import timezone
+
+from dashboard.domain.lifecycle import PENDING
+from dashboard.keyset import Branched, Statement, statements
+from dashboard.models import Account, Batch, BatchCount, BatchText, Message, Recipient
+from dashboard.queries import GREATEST_ID
+
+T = TypeVar("T")
+KEPT_FOR = timedelta(seconds=30)  # a statement may hold the time, or the ids behind a name
+MOST_KEPT = 2_000
+_PENDING = {status.value for status in PENDING}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`version` changes whenever the page would look different; `moving`: it may still change by itself."""
+
+    version: str
+    moving: bool
+    newer: bool = False  # a list: newer messages have come than it begins with
+
+
+def version_of(shown: Any) -> str:
+    return sha256(repr(shown).encode()).hexdigest()[:16]
+
+
+class Kept(Generic[T]):
+    """What takes Django longer to write than the database to answer, for as long as it may be asked again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[datetime, T]] = {}
+
+    def get(self, key: str, write: Callable[[], T]) -> T:
+        now = timezone.now()
+        written, found = self._kept.get(key, (None, None))
+        if found is not None and written is not None and written <= now < written + KEPT_FOR:
+            return found
+        if len(self._kept) >= MOST_KEPT:
+            self.clear()
+        made = write()
+        self._kept[key] = now, made
+        return made
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+
+def answers(statement: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, given)
+        return list(cursor.fetchall())
+
+
+# ------------------------------------------------------------------------------ a page of the list of messages
+
+_SHOWN = (
+    "m.id, m.status, m.effective, m.conflict, m.unconfirmed, m.deliveries, m.root_id, m.sent_at, m.final_at, "
+    "m.provider_message_id, m.provider_status, m.reference, m.batch_id, m.route, m.sender, m.parts, m.cost, "
+    "m.currency, r.digits, a.slug, a.label"
+)
+_ROWS = f"""SELECT {_SHOWN} FROM ({{keys}}) AS page JOIN {Message._meta.db_table} m ON m.id = page.pk
+    JOIN {Recipient._meta.db_table} r ON r.id = m.recipient_id JOIN {Account._meta.db_table} a ON a.id = m.account_id
+    ORDER BY m.sent_at DESC, m.id DESC"""  # noqa: S608
+Asked = tuple[Statement | None, Statement | None]
+
+
+def list_statements(found: Branched[Message], cursor: str, size: int) -> Asked:
+    """What is asked about the page of `size` messages that begins at the cursor. Raises BadCursor."""
+    keys, newer = statements(found, cursor, size)
+    return (_ROWS.format(keys=keys[0]), keys[1]) if keys else None, newer
+
+
+def look_at_list(asked: Asked, size: int, *, top: bool, follows: bool) -> Seen:
+    """`top`: anything may still come to this page. `follows`: it stays where it began, and says what is newer."""
+    page, above = asked
+    rows = answers(*page) if page else []
+    newer = follows and bool(rows) and above is not None and bool(answers(*above))
+    moving = top or any(row[1] in _PENDING for row in rows[:size])
+    return Seen(version_of((rows, newer)), moving, newer)
+
+
+# ------------------------------------------------------------------------------ a batch
+
+_BATCH = f"""SELECT b.name, b.provider_batch_id, b.cost, b.currency, b.report_at, b.next_listing_at, a.slug, a.label
+    FROM {Batch._meta.db_table} b JOIN {Account._meta.db_table} a ON a.id = b.account_id WHERE b.id = %s"""  # noqa: S608
+_COUNTS = f"""SELECT status, SUM(n) FROM {BatchCount._meta.db_table} WHERE batch_id = %s
+    GROUP BY status HAVING SUM(n) <> 0 ORDER BY status"""  # noqa: S608
+_TEXTS = f"""SELECT kind, currency, price, SUM(n) FROM {BatchText._meta.db_table} WHERE batch_id = %s
+    GROUP BY kind, currency, price HAVING SUM(n) <> 0 ORDER BY kind, currency, price"""  # noqa: S608
+_TWICE = f"SELECT COUNT(*) FROM {Message._meta.db_table} WHERE batch_id = %s AND deliveries > 1"  # noqa: S608
+_NEWEST = f"""SELECT m.id, m.status, m.conflict, m.unconfirmed, m.sent_at, m.provider_message_id, m.recipient_id
+    FROM {Message._meta.db_table} m WHERE m.batch_id = %s ORDER BY m.sent_at DESC, m.id DESC LIMIT %s"""  # noqa: S608
+
+
+def look_at_batch(pk: int, newest: int) -> Seen:
+    """At its sums, what the provider says, and its newest messages. Raises Http404."""
+    found = answers(_BATCH, [pk]) if pk <= GREATEST_ID else []
+    if not found:
+        raise Http404
+    counts = answers(_COUNTS, [pk])
+    shown = (found, counts, answers(_TEXTS, [pk]), answers(_TWICE, [pk]), answers(_NEWEST, [pk, newest]))
+    listing = found[0][5] is not None
+    return Seen(version_of(shown), listing or any(status in _PENDING and n > 0 for status, n in counts))
