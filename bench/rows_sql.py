@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dashboard.ingest.quarters import ADDS, SUMS
+
 DAY = 86_400
 DAYS = 90
 KEPT_DAYS = 30  # so long texts and bodies are kept
@@ -301,9 +303,9 @@ class Build:
         yield (
             "the sums of quarters of a day",
             (
-                "INSERT INTO dashboard_quartercount (quarter, account_id, country, status, n) "
-                f"SELECT {self._quarter('hour')}, account_id, country, status, sum(n) FROM dashboard_hourcount "
-                "GROUP BY 1, account_id, country, status"
+                f"INSERT INTO dashboard_quartercount (quarter, account_id, country, {', '.join(SUMS)}) "
+                f"SELECT {self._quarter('hour')}, account_id, country, {', '.join(f'sum({name})' for name in SUMS)} "
+                f"FROM (SELECT hour, account_id, country, {ADDS} FROM dashboard_hourcount) AS hours GROUP BY 1, 2, 3"
             ),
         )
         yield "retries", self._retries(ops)

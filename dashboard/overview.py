@@ -15,7 +15,7 @@ from dashboard.domain.lifecycle import PENDING
 from dashboard.domain.overview import Sums
 from dashboard.domain.verdict_facts import Usual
 from dashboard.ingest.counts import hour_of
-from dashboard.ingest.quarters import QUARTER, quarter_of
+from dashboard.ingest.quarters import ADDS, QUARTER, SUMS, quarter_of
 from dashboard.models import Account, HourCount, Message, QuarterCount
 from dashboard.queries import OVERDUE_AFTER
 from providers.base import Status
@@ -89,16 +89,12 @@ class Delays:
 
 # ------------------------------------------------------------------------------ stored sums
 
-_PLACES = "account_id, country, status, n"
-_OF_HOURS = f"SELECT hour AS at, {_PLACES} FROM {HourCount._meta.db_table} WHERE"  # noqa: S608
+_OF_HOURS = f"SELECT hour AS at, account_id, country, {ADDS} FROM {HourCount._meta.db_table} WHERE"  # noqa: S608
 _IN_HOURS = f"{_OF_HOURS} hour >= %s AND hour < %s"
 _IN_QUARTERS = (
-    f"SELECT quarter AS at, {_PLACES} FROM {QuarterCount._meta.db_table} WHERE quarter >= %s AND quarter < %s "  # noqa: S608
-    f"UNION ALL {_IN_HOURS} AND NOT rolled"
+    f"SELECT quarter AS at, account_id, country, {', '.join(SUMS)} FROM {QuarterCount._meta.db_table} "  # noqa: S608
+    f"WHERE quarter >= %s AND quarter < %s UNION ALL {_IN_HOURS} AND NOT rolled"
 )
-_ADDED_UP = """SELECT {key}, SUM(n), SUM(CASE WHEN status IN ({pending}) THEN 0 ELSE n END),
-    SUM(CASE status WHEN '{delivered}' THEN n ELSE 0 END), SUM(CASE status WHEN '{unknown}' THEN n ELSE 0 END)
-FROM ({told}) AS told GROUP BY {key}"""
 
 
 def sums_by_hour(hours: Iterable[datetime]) -> dict[tuple[datetime, int], Sums]:
@@ -130,12 +126,14 @@ def _of(period: Period) -> tuple[str, list[Any]]:
 
 
 def _sums(told: str, given: Sequence[Any], *key: str) -> dict[Any, Sums]:
-    """Written in SQL, so that the database adds up the statuses, too: Python gets one row of each place."""
-    words = {"key": ", ".join(key), "told": told, "pending": ", ".join(f"'{status}'" for status in _PENDING)}
-    finals = {"delivered": Status.DELIVERED.value, "unknown": Status.UNKNOWN.value}
+    """Written in SQL, so that the database adds up the statuses, too: Python gets one row of each place.
+
+    A sum may be a moment behind another; none is shown below nothing.
+    """
+    by, sums = ", ".join(key), ", ".join(f"SUM({name})" for name in SUMS)
     with connection.cursor() as cursor:
-        cursor.execute(_ADDED_UP.format(**words, **finals), given)
-        return {row[: len(key)]: Sums(*row[len(key) :]) for row in cursor.fetchall()}
+        cursor.execute(f"SELECT {by}, {sums} FROM ({told}) AS told GROUP BY {by}", given)  # noqa: S608 - our own words
+        return {row[: len(key)]: Sums(*(max(n, 0) for n in row[len(key) :])) for row in cursor.fetchall()}
 
 
 def _stored(moment: datetime) -> Any:

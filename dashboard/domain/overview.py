@@ -32,8 +32,8 @@ class Sums:
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> Sums:
-        """Counts by status. A sum may be a moment behind another; none is shown below nothing."""
-        found = {Status(status): max(n, 0) for status, n in counts.items()}
+        """Counts by status, or changes of them."""
+        found = {Status(status): n for status, n in counts.items()}
         return cls(
             sent=sum(found.values()),
             ended=sum(n for status, n in found.items() if status not in PENDING),

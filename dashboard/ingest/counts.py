@@ -23,7 +23,7 @@ from dashboard.domain import phone
 from dashboard.domain.lifecycle import State, reached_the_wire
 from dashboard.ingest import quarters, rows
 from dashboard.ingest.objects import Writes
-from dashboard.models import Batch, BatchCount, BatchText, HourCount, Message, QuarterCount, Retry
+from dashboard.models import Batch, BatchCount, BatchText, HourCount, Message, Retry
 from providers.base import Status
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ BATCH_KEY = ("batch_id", "status")
 TEXT_KEY = ("batch_id", "kind", "currency", "price")
 HOUR_KEY = ("hour", "account_id", "country", "status")
 
-Row = BatchCount | BatchText | HourCount | QuarterCount
+Row = BatchCount | BatchText | HourCount
 _WRITES: dict[type[Row], Writes] = {
     model: Writes(model, (*key, "n"))
     for model, key in ((BatchCount, BATCH_KEY), (BatchText, TEXT_KEY), (HourCount, HOUR_KEY))
@@ -172,7 +172,6 @@ _SQUASHED: tuple[tuple[type[Any], tuple[str, ...], dict[str, bool]], ...] = (
     (BatchCount, BATCH_KEY, {}),
     (BatchText, TEXT_KEY, {}),
     (HourCount, quarters.ROLLED_KEY, {"rolled": True}),
-    (QuarterCount, quarters.QUARTER_KEY, {}),
 )
 
 
@@ -227,9 +226,7 @@ def recount(*, repair: bool = True) -> Iterator[int]:
     while hour is not None:
         yield _compare(_in_hour(hour), HourCount, HOUR_KEY[1:], {"hour": hour}, repair)
         hour = _next_hour(hour + timedelta(hours=1))
-    for quarter in quarters.quarters():
-        place = quarters.QUARTER_KEY[1:]
-        yield _compare(quarters.in_quarter(quarter), QuarterCount, place, {"quarter": quarter}, repair)
+    yield from quarters.recount(repair=repair)
 
 
 def _batches_between(after: int, last: int) -> QuerySet[Any, tuple[Any, ...]]:

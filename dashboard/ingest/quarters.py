@@ -6,32 +6,51 @@ transaction; so the quarters and the hours that are not rolled yet are together 
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import astuple, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Min, QuerySet, Sum
+from django.db.models import Min
 
+from dashboard.domain.lifecycle import PENDING
+from dashboard.domain.overview import Sums
 from dashboard.ingest.objects import Writes
 from dashboard.models import HourCount, QuarterCount, Roll
+from providers.base import Status
+
+log = logging.getLogger(__name__)
 
 QUARTER = timedelta(hours=6)
 TAKEN = 2_000  # hours rolled in one transaction
 ROUNDS = 10  # such transactions in one look
 
-PLACE = ("account_id", "country", "status")
-ROLLED_KEY = ("hour", *PLACE, "rolled")
-QUARTER_KEY = ("quarter", *PLACE)
-_ROLLED, _QUARTERS = Writes(HourCount, (*ROLLED_KEY, "n")), Writes(QuarterCount, (*QUARTER_KEY, "n"))
-_ONCE_MORE = (
-    f"INSERT INTO {Roll._meta.db_table} (id, times) VALUES (1, 1) "  # noqa: S608 - our own table
-    f"ON CONFLICT (id) DO UPDATE SET times = {Roll._meta.db_table}.times + 1"
+HOUR_KEY = ("hour", "account_id", "country", "status")
+ROLLED_KEY = (*HOUR_KEY, "rolled")
+PLACE = ("quarter", "account_id", "country")
+SUMS = tuple(field.name for field in fields(Sums))
+Place = tuple[datetime, int, str]
+
+_HOURS, _QUARTERS, _ROLLS = (model._meta.db_table for model in (HourCount, QuarterCount, Roll))
+_ROLLED, _ADDED = Writes(HourCount, (*ROLLED_KEY, "n")), Writes(QuarterCount, (*PLACE, *SUMS))
+_ADD = f"ON CONFLICT ({', '.join(PLACE)}) DO UPDATE SET " + ", ".join(
+    f"{name} = {_QUARTERS}.{name} + excluded.{name}" for name in SUMS
 )
-_VERSION = f"""
-    SELECT (SELECT times FROM {Roll._meta.db_table} WHERE id = 1),
-        (SELECT COUNT(*) FROM {HourCount._meta.db_table} WHERE NOT rolled)"""  # noqa: S608
+# Also lets one worker after the other change quarters: who comes second waits here.
+_ONCE_MORE = (
+    f"INSERT INTO {_ROLLS} (id, times) VALUES (1, 1) "  # noqa: S608
+    f"ON CONFLICT (id) DO UPDATE SET times = {_ROLLS}.times + 1"
+)
+_VERSION = f"SELECT (SELECT times FROM {_ROLLS} WHERE id = 1), (SELECT COUNT(*) FROM {_HOURS} WHERE NOT rolled)"  # noqa: S608
+
+# Of an hour's row: what it adds to each of the sums.
+_ENDED = ", ".join(f"'{status.value}'" for status in sorted(PENDING))
+ADDS = f"""n AS sent, CASE WHEN status IN ({_ENDED}) THEN 0 ELSE n END AS ended,
+    CASE status WHEN '{Status.DELIVERED.value}' THEN n ELSE 0 END AS delivered,
+    CASE status WHEN '{Status.UNKNOWN.value}' THEN n ELSE 0 END AS unknown"""
 
 
 def quarter_of(at: datetime) -> datetime:
@@ -67,43 +86,72 @@ def _roll() -> int:
     if not new.exists():  # nobody else waits while there is nothing to do
         return 0
     with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            new = new.select_for_update(skip_locked=True)
-        pks, hours, quarters = [], Counter[Any](), Counter[Any]()
-        for pk, n, hour, *place in new.values_list("pk", "n", "hour", *PLACE)[:TAKEN]:
+        _once_more()
+        pks: list[int] = []
+        hours: Counter[tuple[Any, ...]] = Counter()
+        for pk, n, *key in new.values_list("pk", "n", *HOUR_KEY)[:TAKEN]:
             pks.append(pk)
-            hours[hour, *place, True] += n
-            quarters[quarter_of(hour), *place] += n
+            hours[*key, True] += n
         HourCount.objects.filter(pk__in=pks).delete()
-        _ROLLED.insert_rows((*values, n) for values, n in hours.items() if n)
-        _QUARTERS.insert_rows((*values, n) for values, n in quarters.items() if n)
-        with connection.cursor() as cursor:
-            cursor.execute(_ONCE_MORE)
+        _ROLLED.insert_rows((*key, n) for key, n in hours.items() if n)
+        counts: dict[Place, Counter[str]] = defaultdict(Counter)
+        for (hour, account, country, status, _), n in hours.items():
+            counts[quarter_of(hour), account, country][status] += n
+        _add({place: astuple(Sums.of(its)) for place, its in counts.items()})
     return len(pks)
+
+
+def _once_more() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_ONCE_MORE)
+
+
+def _add(changes: dict[Place, tuple[int, ...]]) -> None:
+    _ADDED.insert_rows([(*place, *sums) for place, sums in changes.items() if any(sums)], _ADD)
 
 
 # ------------------------------------------------------------------------------ checking them
 
 
-def quarters() -> Iterator[datetime]:
-    """Every quarter that has hours, or is said to have some."""
-    start = _next(None)
-    while start is not None:
-        yield start
-        start = _next(start + QUARTER)
+def recount(*, repair: bool) -> Iterator[int]:
+    """Compare every quarter with its rolled hours, one after another; each step yields how many sums were wrong."""
+    quarter = _next(None)
+    while quarter is not None:
+        yield _compare(quarter, repair=repair)
+        quarter = _next(quarter + QUARTER)
 
 
-def in_quarter(quarter: datetime) -> QuerySet[Any, tuple[Any, ...]]:
-    """(account, country, status, n): the rolled hours with a plus and their sums with a minus. One statement, so one
-    moment."""
-    hours = HourCount.objects.filter(hour__gte=quarter, hour__lt=quarter + QUARTER, rolled=True).order_by()
-    told = QuarterCount.objects.filter(quarter=quarter).order_by()
-    return hours.values_list(*PLACE).annotate(total=Sum("n")).union(
-        told.values_list(*PLACE).annotate(total=-Sum("n")), all=True
-    )  # fmt: skip
+def _compare(quarter: datetime, *, repair: bool) -> int:
+    wrong = _differences(quarter)
+    if not wrong or not repair:
+        return len(wrong)
+    with transaction.atomic():
+        _once_more()  # a second worker must not put it right as well
+        wrong = _differences(quarter)
+        for place, sums in wrong.items():
+            log.error("Sums were wrong by %s and were put right: QuarterCount %s", sums, place)
+        _add(wrong)
+    return len(wrong)
+
+
+_DIFFERENCES = f"""
+    SELECT account_id, country, {", ".join(f"SUM({name})" for name in SUMS)} FROM (
+        SELECT account_id, country, {ADDS} FROM {_HOURS} WHERE hour >= %s AND hour < %s AND rolled
+        UNION ALL SELECT account_id, country, {", ".join(f"-{name}" for name in SUMS)} FROM {_QUARTERS}
+        WHERE quarter = %s) AS told GROUP BY account_id, country"""  # noqa: S608
+
+
+def _differences(quarter: datetime) -> dict[Place, tuple[int, ...]]:
+    """The hours with a plus and their sums with a minus. One statement, so one moment."""
+    stored = connection.ops.adapt_datetimefield_value
+    with connection.cursor() as cursor:
+        cursor.execute(_DIFFERENCES, [stored(quarter), stored(quarter + QUARTER), stored(quarter)])
+        rows = cursor.fetchall()
+    return {(quarter, account, country): tuple(map(int, sums)) for account, country, *sums in rows if any(sums)}
 
 
 def _next(start: datetime | None) -> datetime | None:
+    """The first quarter from then on that has hours, or is said to have some."""
     hours, told = HourCount.objects.all(), QuarterCount.objects.all()
     if start is not None:
         hours, told = hours.filter(hour__gte=start), told.filter(quarter__gte=start)

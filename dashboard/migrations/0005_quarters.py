@@ -12,24 +12,17 @@ _BEGIN = {
     ),
     "sqlite": "strftime('%Y-%m-%d ', hour) || printf('%02d:00:00', CAST(strftime('%H', hour) AS INTEGER) / 6 * 6)",
 }
-
-
-STATUSES = [
-    (status, status.replace("_", " "))
-    for status in (
-        "created", "sending", "outcome_unknown", "queued", "submitted", "sent", "retrying", "unknown", "failed",
-        "cancelled", "rejected", "undeliverable", "expired", "delivered",
-    )
-]  # fmt: skip
+PENDING = "'created', 'sending', 'outcome_unknown', 'queued', 'submitted', 'sent', 'retrying'"
 
 
 def add_up(apps, schema_editor):
     begin = _BEGIN[schema_editor.connection.vendor]
     schema_editor.execute("UPDATE dashboard_hourcount SET rolled = (1 = 1)", None)
     schema_editor.execute(
-        "INSERT INTO dashboard_quartercount (quarter, account_id, country, status, n) "
-        f"SELECT {begin}, account_id, country, status, SUM(n) FROM dashboard_hourcount "
-        "GROUP BY 1, 2, 3, 4 HAVING SUM(n) <> 0",
+        "INSERT INTO dashboard_quartercount (quarter, account_id, country, sent, ended, delivered, unknown) "
+        f"SELECT {begin}, account_id, country, SUM(n), SUM(CASE WHEN status IN ({PENDING}) THEN 0 ELSE n END), "
+        "SUM(CASE status WHEN 'delivered' THEN n ELSE 0 END), SUM(CASE status WHEN 'unknown' THEN n ELSE 0 END) "
+        "FROM dashboard_hourcount GROUP BY 1, 2, 3",
         None,
     )
 
@@ -48,8 +41,10 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("quarter", models.DateTimeField()),
                 ("country", models.CharField(blank=True, max_length=3)),
-                ("status", models.CharField(choices=STATUSES, max_length=20)),
-                ("n", models.IntegerField()),
+                ("sent", models.IntegerField()),
+                ("ended", models.IntegerField()),
+                ("delivered", models.IntegerField()),
+                ("unknown", models.IntegerField()),
                 (
                     "account",
                     models.ForeignKey(
@@ -58,8 +53,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [
-                    models.Index(fields=["quarter", "account", "country", "status", "n"], name="quarter_count")
+                "constraints": [
+                    models.UniqueConstraint(fields=("quarter", "account", "country"), name="quarter_count")
                 ],
             },
         ),

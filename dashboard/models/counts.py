@@ -76,14 +76,16 @@ class QuarterCount(models.Model):
     account = models.ForeignKey("Account", on_delete=models.CASCADE, db_index=False)
     quarter = models.DateTimeField()
     country = models.CharField(max_length=3, blank=True)
-    status = models.CharField(max_length=20, choices=STATUSES)
-    n = models.IntegerField()
+    sent = models.IntegerField()
+    ended = models.IntegerField()  # no longer pending, the unknown ones too
+    delivered = models.IntegerField()
+    unknown = models.IntegerField()
 
     class Meta:
-        indexes = (models.Index(fields=["quarter", "account", "country", "status", "n"], name="quarter_count"),)
+        constraints = (models.UniqueConstraint(fields=["quarter", "account", "country"], name="quarter_count"),)
 
     def __str__(self) -> str:
-        return f"{self.n:+d} {self.status} of the quarter from {self.quarter:%Y-%m-%d %H:00}"
+        return f"{self.sent} of the quarter from {self.quarter:%Y-%m-%d %H:00}"
 
 
 class Roll(models.Model):
