@@ -115,6 +115,12 @@ def usage_of(pid: int | None) -> Usage:
     return found
 
 
+def megabytes() -> float:
+    """What this process holds now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def _processes() -> Iterator[tuple[int, int, int, int]]:
     """(pid, parent, ticks, kilobytes) of every process."""
     for folder in Path("/proc").glob("[0-9]*"):
@@ -161,6 +167,15 @@ def run_python(arguments: Sequence[str], settings: Mapping[str, str]) -> None:
     code, output = processes.capture([str(PYTHON), *arguments], env=dict(settings))
     if code:
         raise SetupError(f"{' '.join(arguments)} failed: {output.strip()[-2000:]}")
+
+
+def part(module: str, arguments: Sequence[str], settings: Mapping[str, str]) -> dict[str, float]:
+    """What a process of its own measured."""
+    code, output = processes.capture([str(PYTHON), "-m", module, *arguments], env=dict(settings))
+    if code:
+        raise SetupError(f"{module} {' '.join(arguments)} failed: {output.strip()[-2000:]}")
+    told: dict[str, float] = json.loads(output.strip().splitlines()[-1])
+    return told
 
 
 # ------------------------------------------------------------------------------ figures

@@ -11,19 +11,29 @@ import contextlib
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
-from bench import harness
-from bench.harness import Figure, Options, database, run_python, settings_for, usage_of, work_folder
+from bench import drain, harness
+from bench.harness import (
+    Figure,
+    Options,
+    database,
+    megabytes,
+    part,
+    run_python,
+    settings_for,
+    usage_of,
+    work_folder,
+)
 from scripts import processes
-from scripts.common import PYTHON, ROOT, SetupError, say
+from scripts.common import PYTHON, ROOT, say
 
 DELAY = 0.1  # seconds until the provider answers
 AT_ONCE = (50, 200, 1000)
@@ -58,7 +68,7 @@ def measure(options: Options) -> None:
             for _ in range(options.rounds):
                 for way in ways:
                     _round(way)
-            results[kind] = _shown(kind, ways)
+            results[kind] = _shown(kind, ways) | {"drain": drain.measure(settings, options.seconds)}
     say(f"Kept in {harness.save('poll', options, results).relative_to(ROOT)}")
 
 
@@ -82,27 +92,19 @@ def _ways(settings: Mapping[str, str], server: int | None, seconds: float) -> li
             slug = f"a{first}"
             run_python(["-m", "bench.poll", "prepare", slug, str(count), str(first), str(int(bulk))], settings)
             before = usage_of(server).seconds
-            told = _part(["work", slug, str(at_once)], settings)
+            told = part("bench.poll", ["work", slug, str(at_once)], settings)
             return {**told, "database_cpu": 1000 * (usage_of(server).seconds - before) / count}
 
         return once
 
-    def theirs(part: str, *arguments: object) -> Callable[[], dict[str, float]]:
-        return lambda: _part([part, *map(str, arguments)], settings)
+    def theirs(*arguments: object) -> Callable[[], dict[str, float]]:
+        return lambda: part("bench.poll", [*map(str, arguments)], settings)
 
     ways = [Way(LOOP, 1 / DELAY, theirs("loop", seconds))]
     for at_once in AT_ONCE:
         ways.append(Way(BARE.format(at_once), at_once / DELAY, theirs("bare", at_once, seconds)))
         ways.append(Way(OURS.format(at_once), at_once / DELAY, ours(at_once)))
     return [*ways, Way(BULK, None, ours(200, bulk=True))]
-
-
-def _part(arguments: list[str], settings: Mapping[str, str]) -> dict[str, float]:
-    code, output = processes.capture([str(PYTHON), "-m", "bench.poll", *arguments], env=dict(settings))
-    if code:
-        raise SetupError(f"{' '.join(arguments)} failed: {output.strip()[-2000:]}")
-    told: dict[str, float] = json.loads(output.strip().splitlines()[-1])
-    return told
 
 
 def _round(way: Way) -> None:
@@ -163,8 +165,10 @@ def work(slug: str, at_once: int) -> dict[str, float]:
     from dashboard.models import Account, Message  # noqa: PLC0415 - only after setup
     from dashboard.worker import loop  # noqa: PLC0415
     from dashboard.worker.asking import Answer, Lane  # noqa: PLC0415
+    from providers.http import CONNECTIONS, Caller  # noqa: PLC0415
 
     loop.AT_ONCE, loop.MOST_AHEAD = at_once, max(loop.MOST_AHEAD, 5 * at_once)
+    loop.Caller = partial(Caller, connections=max(CONNECTIONS, at_once))  # type: ignore[assignment, misc]
     Account.objects.filter(slug=slug).update(rate=2 * at_once / DELAY)  # a limit, but none that is reached
     mine = Message.objects.filter(account__slug=slug)
     sizes: list[float] = []
@@ -176,7 +180,7 @@ def work(slug: str, at_once: int) -> dict[str, float]:
         async def _save(self, lane: Lane, answers: list[Answer]) -> None:
             nonlocal left
             await super()._save(lane, answers)
-            sizes.append(_megabytes())
+            sizes.append(megabytes())
             left -= len(answers)
             if left <= 0:
                 self.stop()
@@ -188,11 +192,6 @@ def work(slug: str, at_once: int) -> dict[str, float]:
         raise SystemExit(f"only {done} of {count} were heard of")
     return {"checks": count, "seconds": seconds, "cpu": cpu, "megabytes": max(sizes),
             "growth": sizes[-1] - sizes[len(sizes) // 4]}  # fmt: skip
-
-
-def _megabytes() -> float:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
 
 
 # ------------------------------------------------------------------------------ theirs, in theirs
@@ -238,7 +237,7 @@ def bare_sockets(at_once: int, seconds: float) -> dict[str, float]:
 
 def _told(checks: int, begin: float, cpu: float) -> dict[str, float]:
     used = {"seconds": time.perf_counter() - begin, "cpu": time.process_time() - cpu}
-    return {"checks": checks, **used, "megabytes": _megabytes()}
+    return {"checks": checks, **used, "megabytes": megabytes()}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """A provider whose every answer takes as long as it is told: BSG's two ways to ask how messages do, and nothing else.
 
-`python -m bench.slow_provider SECONDS` prints the port that it listens on.
+`python -m bench.slow_provider SECONDS` prints the port that it listens on. `/heard` lists when it was asked about
+which message, one at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ MESSAGE = (
     b'"2026-11-20 10:00:01","time_dr":"2026-11-20 10:00:09","status":"delivered","price":0.02,"currency":"EUR",'
     b'"error":0,"errorDescription":"No errors"}'
 )
+HEARD: list[tuple[float, int]] = []
 LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
 
 
@@ -36,10 +38,15 @@ class Connection(asyncio.Protocol):
             if len(rest) < length:
                 return
             body, self._heard = rest[:length], rest[length:]
-            asyncio.get_running_loop().call_later(self._seconds, self._answer, head.split(b" ", 2)[1], body)
+            loop, path = asyncio.get_running_loop(), head.split(b" ", 2)[1]
+            if (message := path.rpartition(b"/")[2]).isdigit():
+                HEARD.append((loop.time(), int(message)))
+            loop.call_later(self._seconds, self._answer, path, body)
 
     def _answer(self, path: bytes, body: bytes) -> None:
-        if path.endswith(b"/getStatus"):
+        if path == b"/heard":
+            said = json.dumps(HEARD).encode()
+        elif path.endswith(b"/getStatus"):
             said = b"[" + b",".join(MESSAGE % str(pk).encode() for pk in json.loads(body)["ids"]) + b"]"
         else:
             said = MESSAGE % path.rpartition(b"/")[2]
