@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
 from dashboard.keyset import BadCursor, Window, sifted, window
-from dashboard.models import Account, Batch, Message
+from dashboard.models import Account, Batch, BatchCount, Message
 from dashboard.tallies import sends, tally
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.bars import Segment, segments
@@ -49,14 +49,17 @@ class BatchFilter(Form):
         """The batches of a page. Raises BadCursor."""
         if not self.is_valid():
             return Window([])
-        batches = Batch.objects.select_related("account")
+        batches = Batch.objects.all()
         if account := self.cleaned_data["account"]:
             batches = batches.filter(account=Account.objects.get(slug=account))
         if name := self.cleaned_data["name"]:
-            return window(batches.filter(_called(name)), cursor, PAGE)
+            return window(batches.filter(_called(name)).select_related("account"), cursor, PAGE)
         if self.cleaned_data["singles"]:
-            return window(batches, cursor, PAGE)
-        return sifted(batches, cursor, PAGE, keep=_more_than_an_order, among=LOOKED_THROUGH)
+            return window(batches.select_related("account"), cursor, PAGE)
+        narrow = batches.only("name", "provider_batch_id", "next_listing_at")
+        found = sifted(narrow, cursor, PAGE, keep=_more_than_an_order, among=LOOKED_THROUGH)
+        whole = Batch.objects.select_related("account").in_bulk([one.pk for one in found.items])
+        return replace(found, items=[whole[one.pk] for one in found.items if one.pk in whole])
 
 
 def _called(name: str) -> Q:
@@ -73,8 +76,9 @@ def _called(name: str) -> Q:
 def _more_than_an_order(batches: list[Batch]) -> list[Batch]:
     """Where every text is an order of its own, the batches worth a look would drown: those somebody named, those of
     several messages, and those still being listed."""
-    orders = [one.pk for one in batches if one.name == one.provider_batch_id and one.next_listing_at is None]
-    single = {pk for pk, counts in tally(orders).items() if sum(counts.values()) < 2}
+    orders = {one.pk for one in batches if one.name == one.provider_batch_id and one.next_listing_at is None}
+    counted = BatchCount.objects.filter(batch__in=orders).order_by().values("batch").annotate(total=Sum("n"))
+    single = orders - set(counted.filter(total__gt=1).values_list("batch", flat=True))
     return [one for one in batches if one.pk not in single]
 
 
