@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from tests.factory import PASSWORD, person, signed_in
 
@@ -111,6 +115,19 @@ def test_a_click_keeps_the_session_and_a_page_refreshing_itself_does_not() -> No
     assert time.time() - client.session["seen"] >= 20 * 60
     client.get("/")
     assert time.time() - client.session["seen"] < 60
+
+
+@pytest.mark.parametrize("how", ["run out", "removed", "of another key"])
+def test_a_session_that_is_over_in_the_database_is_nobodys(how: str, settings: Any) -> None:
+    client = signed_in("support")
+    assert client.get("/").status_code == 200
+    if how == "run out":
+        Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    elif how == "removed":
+        Session.objects.all().delete()
+    else:
+        settings.SECRET_KEY = "y" * 50
+    assert client.get("/")["Location"] == "/sign-in/"
 
 
 def test_whatever_refreshes_itself_says_so_in_its_address() -> None:
