@@ -24,6 +24,7 @@ from dashboard.models import Account
 
 BLOCK = 1.0  # seconds' worth of turns, reserved at once
 LATE = 0.25  # seconds; a turn missed by more is gone, for made up later it would come on top of another worker's
+SLACK = 0.02  # seconds; calls that were held up by more than this go on one after another, not all at once
 FARTHEST = timedelta(minutes=10)  # nobody waits so long for a turn: a rate or a clock has been put right since
 
 
@@ -62,37 +63,61 @@ class Pace:
         self._start = start
         self._turns: deque[float] = deque()
         self._end = 0.0  # of what we reserved last
-        self._waiting = 0
+        self._free = 0.0  # the earliest moment of our next call
+        self._waiting: deque[tuple[datetime | None, asyncio.Future[bool]]] = deque()
+        self._giving: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
 
     async def turn(self, start_by: datetime | None) -> bool:
         """Wait for our turn; False, and no turn is spent, where it comes after `start_by`."""
-        while True:
-            if start_by is not None and timezone.now() > start_by:
-                return False
-            at = await self._next()
-            if (early := at - time.monotonic()) > 0:
-                await asyncio.sleep(early)
-            if time.monotonic() <= at + LATE:
-                return start_by is None or timezone.now() <= start_by
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.append((start_by, mine))
+        if self._giving is None or self._giving.done():
+            self._giving = self._start(self._give())
+        given = await mine
+        return given and (start_by is None or timezone.now() <= start_by)
 
-    async def _next(self) -> float:
-        """The first turn that is left. Many may wait here at once: those who do go on together."""
-        self._waiting += 1
-        try:
-            while True:
-                while self._turns and self._turns[0] < time.monotonic() - LATE:
-                    self._turns.popleft()
-                few = len(self._turns) <= self._block // 2
-                if few and self._waiting > len(self._turns) and (self._asking is None or self._asking.done()):
-                    wanted = max(self._waiting - len(self._turns), self._block // 8)  # others come while we ask
-                    self._asking = self._start(self._ask(min(wanted, self._block)))
-                if self._turns:
-                    return self._turns.popleft()
-                if self._asking is not None:
-                    await asyncio.wait([self._asking])  # which is not ended by our being cancelled
-        finally:
-            self._waiting -= 1
+    async def _give(self) -> None:
+        """Give turns to those who wait, in the order in which they came, for as long as there are any."""
+        while self._is_waited_for():
+            at = await self._next()
+            if at is None:
+                return
+            go = max(at, self._free)
+            waiter = self._waiting[0][1]
+            if (early := go - time.monotonic()) > 0:
+                await asyncio.wait([waiter], timeout=early)
+            if waiter.done():  # gave up meanwhile; the turn is for whoever comes after
+                self._turns.appendleft(at)
+            elif self._is_waited_for():
+                self._free = max(go, time.monotonic() - SLACK) + 1 / self._rate
+                self._waiting.popleft()[1].set_result(True)
+
+    def _is_waited_for(self) -> bool:
+        """Whether anybody waits. Those for whom it is too late are told so, and go."""
+        while self._waiting:
+            start_by, waiter = self._waiting[0]
+            if not waiter.done() and (start_by is None or timezone.now() <= start_by):
+                return True
+            self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(False)
+        return False
+
+    async def _next(self) -> float | None:
+        """The first turn that is left; None if nobody waits for it any more."""
+        while self._is_waited_for():
+            while self._turns and self._turns[0] < time.monotonic() - LATE:
+                self._turns.popleft()
+            few = len(self._turns) <= self._block // 2
+            if few and len(self._waiting) > len(self._turns) and (self._asking is None or self._asking.done()):
+                wanted = max(len(self._waiting) - len(self._turns), self._block // 8)  # others come while we ask
+                self._asking = self._start(self._ask(min(wanted, self._block)))
+            if self._turns:
+                return self._turns.popleft()
+            if self._asking is not None:
+                await asyncio.wait([self._asking])  # which is not ended by our being cancelled
+        return None
 
     async def _ask(self, count: int) -> None:
         block = await self._reserve(count)
