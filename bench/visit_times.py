@@ -7,7 +7,6 @@ number. It is not even rendered.
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import time
 from collections import defaultdict
@@ -62,15 +61,20 @@ def admin_search() -> None:
     list(Paginator(found.order_by("-pk"), 100).page(1).object_list)
 
 
+def _least(times: list[tuple[float, float]]) -> tuple[float, float]:
+    """What it takes while nothing else is in the way: a busy machine only ever adds to it."""
+    return min(t[0] for t in times), min(t[1] for t in times)
+
+
 def main(rounds: int) -> None:
     visitors, took = Visitors(), defaultdict(list)
     for visit in visits():
         visitors.go(visit)
         times = [timed(lambda visit=visit: visitors.go(visit)) for _ in range(rounds)]  # type: ignore[misc]
-        took[visit.kind].append((statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)))
+        took[visit.kind].append(_least(times))
     for kind, once in ((ADMIN_LIST, admin_list), (ADMIN_SEARCH, admin_search)):
         times = [timed(once) for _ in range(min(rounds, 3))]
-        took[kind].append((statistics.median(t[0] for t in times), statistics.median(t[1] for t in times)))
+        took[kind].append(_least(times))
     json.dump(took, sys.stdout)
 
 

@@ -124,6 +124,10 @@ def _lists() -> Iterator[Visit]:
     yield Visit("messages", "/messages/")
     for query in singles:
         yield Visit("messages, one filter", "/messages/", query=query)
+    newest = Message.objects.order_by("-sent_at", "-pk").values_list("pk", flat=True)[0]
+    for query in ({}, {"bucket": "pending"}, {"account": "main"}, {"country": "KE"}):
+        asks = {"cursor": from_row(newest), "live": "1", "v": "x", **query}
+        yield Visit("messages, live", "/messages/", part=True, query=asks)
     deep = Message.objects.order_by("sent_at").values_list("pk", flat=True)[Message.objects.latest("pk").pk // 3]
     yield Visit("messages, far down", "/messages/", query={"cursor": from_row(deep)})
     for first in (
@@ -142,6 +146,7 @@ def _lists() -> Iterator[Visit]:
 def _others() -> Iterator[Visit]:
     for role in ("support", "ops", "admin"):
         yield Visit("overview", "/", role)
+    yield Visit("overview, live", "/", part=True, query={"live": "1", "v": "x"})
     yield Visit("overview, 7 days", "/", query={"span": "7d"})
     yield Visit("attention", "/attention/")
     yield Visit("accounts", "/accounts/")

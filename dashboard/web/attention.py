@@ -126,13 +126,11 @@ def complaint(account: Account, how: Health) -> str:
 
 def unknown_words() -> list[UnknownWord]:
     """The newest unknown words, most frequent first."""
-    found: dict[tuple[int, str], UnknownWord] = {}
-    for event in unmapped().select_related("message__account").order_by("-pk")[:MOST_WORDS]:
-        account = event.message.account
-        word = found.setdefault(
-            (account.pk, event.word.lower()), UnknownWord(account, event.word, event.message_id, event.received_at)
-        )
-        word.count += event.count
+    accounts, found = Account.objects.in_bulk(), dict[tuple[int, str], UnknownWord]()
+    newest = unmapped().order_by("-pk").values_list("message__account", "word", "message", "received_at", "count")
+    for pk, text, message, at, count in newest[:MOST_WORDS]:
+        word = found.setdefault((pk, text.lower()), UnknownWord(accounts[pk], text, message, at))
+        word.count += count
     return sorted(found.values(), key=lambda word: -word.count)
 
 
