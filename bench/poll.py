@@ -162,7 +162,8 @@ def prepare(slug: str, count: int, first: int, *, bulk: bool) -> None:
 
 def work(slug: str, at_once: int) -> dict[str, float]:
     """One worker, until all of its answers are stored."""
-    from dashboard.models import Account, Message  # noqa: PLC0415 - only after setup
+    from dashboard.management.commands.worker import leave_what_is_loaded  # noqa: PLC0415 - only after setup
+    from dashboard.models import Account, Message  # noqa: PLC0415
     from dashboard.worker import loop  # noqa: PLC0415
     from dashboard.worker.asking import Answer, Lane  # noqa: PLC0415
     from providers.http import CONNECTIONS, Caller  # noqa: PLC0415
@@ -185,6 +186,7 @@ def work(slug: str, at_once: int) -> dict[str, float]:
             if left <= 0:
                 self.stop()
 
+    leave_what_is_loaded()
     count, seconds, cpu = left, time.perf_counter(), time.process_time()
     asyncio.run(Measured().run())
     seconds, cpu = time.perf_counter() - seconds, time.process_time() - cpu
