@@ -145,6 +145,13 @@ def statements(rows: Branched[Row], cursor: str, size: int) -> tuple[Statement |
     return _union(_walks(page), _ordering(rows, "-"), size + 1), _union(_walks(newer), _ordering(rows, ""), 1)
 
 
+def count(rows: QuerySet[Any], most: int) -> int:
+    """How many there are, or `most`: no more of them are looked for."""
+    if walks := _walks(rows):
+        return len(_walked(walks, _ordering(rows, "-"), most))
+    return len(rows.order_by().values_list("pk")[:most])
+
+
 def chunks(rows: QuerySet[Row], size: int) -> Iterator[list[Row]]:
     """All rows, newest first, `size` at a time: constant memory and no cursor held open on the database."""
     found: list[Row] = []

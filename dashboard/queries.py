@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
@@ -61,7 +62,7 @@ def filter_messages(
     if country:
         found = _to(found, country_of(country))
     if status or ended:
-        found = _being(found, status, ended)
+        found = _being(found, status, ended, statuses_of(bucket) if bucket else list(Status))
     if bucket:
         counting = statuses_of(bucket)
         found = found.split(Q(effective__in=counting), [Q(effective=its) for its in counting])
@@ -84,12 +85,15 @@ def filter_messages(
     return found.filter(account=_account(account)) if found_by_more else through(found, _account(account))
 
 
-def _being(found: Branched[Message], status: str, ended: str) -> Branched[Message]:
-    """What a message counts as differs from its status only where it was sent again: few, with their own index."""
+def _being(found: Branched[Message], status: str, ended: str, counting: Sequence[str]) -> Branched[Message]:
+    """What a message counts as differs from its status only where it was sent again: few, with their own index.
+
+    So of those that are to count as something else, too, nobody need look among the many.
+    """
     own = set(_ended(ended) if ended else Status)
     if status:
         own &= {_status(status)}
-    same = [Q(effective=its, status=its) for its in sorted(own)]
+    same = [Q(effective=its, status=its) for its in sorted(own & set(counting))]
     return found.split(Q(status__in=sorted(own)), [*same, *(Q(~Q(status=F("effective")), status=its) for its in own)])
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from dashboard.keyset import count
 from dashboard.models import User
 
 STOP_POLLING = 286  # htmx: swap this in and ask no more
@@ -32,7 +33,7 @@ def sees_all(user: User) -> bool:
 
 def at_most(rows: QuerySet[Any], most: int) -> str:
     """A count that never reads more than `most` rows: "12", or "100+"."""
-    found = len(rows.order_by().values_list("pk")[: most + 1])
+    found = count(rows, most + 1)
     return f"{most}+" if found > most else str(found)
 
 
