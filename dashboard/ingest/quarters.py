@@ -47,8 +47,8 @@ _ONCE_MORE = (
 _VERSION = f"SELECT (SELECT times FROM {_ROLLS} WHERE id = 1), (SELECT COUNT(*) FROM {_HOURS} WHERE NOT rolled)"  # noqa: S608
 
 # Of an hour's row: what it adds to each of the sums.
-_ENDED = ", ".join(f"'{status.value}'" for status in sorted(PENDING))
-ADDS = f"""n AS sent, CASE WHEN status IN ({_ENDED}) THEN 0 ELSE n END AS ended,
+_PENDING = ", ".join(f"'{status.value}'" for status in sorted(PENDING))
+ADDS = f"""n AS sent, CASE WHEN status IN ({_PENDING}) THEN 0 ELSE n END AS ended,
     CASE status WHEN '{Status.DELIVERED.value}' THEN n ELSE 0 END AS delivered,
     CASE status WHEN '{Status.UNKNOWN.value}' THEN n ELSE 0 END AS unknown"""
 
