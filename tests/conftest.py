@@ -52,8 +52,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)
-    # First and in one piece: Chromium is started once for each file, and the longest tests are not the last.
-    items.sort(key=lambda item: "browser" not in item.keywords)
+    # The browser's first and in one piece: Chromium is started once for each file. Then the worker's, so that the
+    # longest tests are not the last, for which all others would wait.
+    items.sort(key=lambda item: ("browser" not in item.keywords, item.path.parent.name != "worker"))
 
 
 def _belongs(item: pytest.Item, database: str, slow: bool) -> bool:

@@ -17,7 +17,7 @@ from providers.base import Report
 from tests.core.conftest import Door
 from tests.core.making import T0, account, fresh, heard, lines, message, poll, printed, replied, says, webhook
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -32,6 +32,14 @@ KEYS = tuple(PROVIDERS)
 TEXT, SENDER = "Your order is ready.", "Shop"
 
 
+async def _to_the_end(worker: Worker) -> None:
+    """A worker that finds no end fails its test, and says what it waits for."""
+    running = asyncio.create_task(worker.run(once=True))
+    await asyncio.wait([running], timeout=120)
+    assert running.done(), (asyncio.all_tasks(), worker._lanes)
+    running.result()
+
+
 class Rig:
     """Accounts at a simulator, whose clock and ours move together."""
 
@@ -93,7 +101,7 @@ class Rig:
 
     def work(self) -> None:
         """`manage.py worker --once`."""
-        asyncio.run(Worker().run(once=True))
+        asyncio.run(_to_the_end(Worker()))
 
     def work_all(self) -> None:
         """`manage.py worker --once --all`."""

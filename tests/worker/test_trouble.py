@@ -13,6 +13,9 @@ from dashboard.models import Account, Event, Evidence, Message
 from dashboard.worker.asking import BREAKER
 from tests.worker.rig import KEYS, Rig, notes
 
+pytestmark = pytest.mark.any_database
+
+
 WAITS: dict[str, tuple[dict[str, Any], int]] = {
     "seconds": ({"retry_after": 120}, 120),
     "date": ({"retry_after": "date", "seconds": 120}, 118),
