@@ -27,7 +27,7 @@ from providers.base import Status
 from tests.factory import person, report
 from tests.worker.rig import Rig
 
-pytestmark = [pytest.mark.any_database, pytest.mark.usefixtures("no_cool_down")]
+pytestmark = pytest.mark.usefixtures("no_cool_down")
 
 IT_ARRIVES, IT_FAILS, IT_IS_STUCK = {"*": "delivered"}, {"*": "failed"}, {"*": "stuck"}
 

@@ -24,7 +24,7 @@ ENDED = {"accepted", "cancelled", "not_sent", "refused"}
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(60, 3), pytest.param(1000, 20, marks=pytest.mark.slow)], ids=["60", "1000"]
+    ("count", "kills"), [(120, 3), pytest.param(1000, 20, marks=pytest.mark.slow)], ids=["120", "1000"]
 )
 def test_killed_workers_text_nobody_twice_and_forget_nobody(
     rig: Rig, ops: User, monkeypatch: pytest.MonkeyPatch, count: int, kills: int

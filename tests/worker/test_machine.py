@@ -184,7 +184,7 @@ class Sending(RuleBasedStateMachine):
 
 
 @pytest.mark.any_database
-@pytest.mark.parametrize("examples", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [8, pytest.param(100, marks=pytest.mark.slow)])
 def test_no_order_of_events_texts_anybody_more_often_than_asked(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, no_cool_down: None, examples: int
 ) -> None:

@@ -19,7 +19,7 @@ from providers.http import Caller
 from tests.factory import report
 from tests.worker.rig import KEYS, Rig, after
 
-pytestmark = [pytest.mark.any_database, pytest.mark.usefixtures("at_most_once")]
+pytestmark = pytest.mark.usefixtures("at_most_once")
 
 HTML = "<html>oops</html>"
 BUSY = {"kind": "reply", "status": 503, "headers": {"Retry-After": "5"}}
