@@ -181,7 +181,6 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._response.release()
-        await self._response.wait_for_close()
 
 
 class _Transport(httpx.AsyncBaseTransport):

@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count, DecimalField, Exists, F, Max, Min, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Count, DecimalField, Exists, F, Max, OuterRef, Q, QuerySet, Sum, Value
 
 from dashboard.domain import phone
 from dashboard.domain.lifecycle import State, reached_the_wire
@@ -277,11 +277,8 @@ def _in_hour(hour: datetime) -> QuerySet[Any, tuple[Any, ...]]:
 
 def _next_hour(start: datetime | None) -> datetime | None:
     """The first hour from then on in which something was sent, or is said to have been."""
-    sent, told = Message.objects.all(), HourCount.objects.all()
-    if start is not None:
-        sent, told = sent.filter(sent_at__gte=start), told.filter(hour__gte=start)
-    found = [sent.aggregate(at=Min("sent_at"))["at"], told.aggregate(at=Min("hour"))["at"]]
-    return min((hour_of(at) for at in found if at is not None), default=None)
+    at = quarters.earliest(start, (Message, "sent_at"), (HourCount, "hour"))
+    return None if at is None else hour_of(at)
 
 
 def _compare(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Min
+from django.db.models import Min, Model
 
 from dashboard.domain.lifecycle import PENDING
 from dashboard.domain.overview import Sums
@@ -152,8 +152,14 @@ def _differences(quarter: datetime) -> dict[Place, tuple[int, ...]]:
 
 def _next(start: datetime | None) -> datetime | None:
     """The first quarter from then on that has hours, or is said to have some."""
-    hours, told = HourCount.objects.all(), QuarterCount.objects.all()
-    if start is not None:
-        hours, told = hours.filter(hour__gte=start), told.filter(quarter__gte=start)
-    found = [hours.aggregate(at=Min("hour"))["at"], told.aggregate(at=Min("quarter"))["at"]]
-    return min((quarter_of(at) for at in found if at is not None), default=None)
+    at = earliest(start, (HourCount, "hour"), (QuarterCount, "quarter"))
+    return None if at is None else quarter_of(at)
+
+
+def earliest(start: datetime | None, *columns: tuple[type[Model], str]) -> datetime | None:
+    """The first moment from `start` on that stands in one of these columns; each has an index."""
+    found = []
+    for model, name in columns:
+        since = {} if start is None else {f"{name}__gte": start}
+        found.append(model._default_manager.filter(**since).aggregate(at=Min(name))["at"])
+    return min((at for at in found if at is not None), default=None)

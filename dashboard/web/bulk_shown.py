@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django import forms
@@ -26,9 +25,13 @@ from dashboard.ingest.bulk import to_send, waiting_until
 from dashboard.ingest.situation import throughs
 from dashboard.models import Account, Bulk, BulkItem, User
 from dashboard.web.bars import Segment, segments
+from dashboard.web.look import version_of
 from dashboard.web.messages_list import MessageFilter, words_of
 from dashboard.web.tags import money, short
 from providers.base import Status
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 ROWS = 50
 NOBODY_LOOKS_AFTER = timedelta(minutes=1)
@@ -41,8 +44,8 @@ class Look:
 
     kind: str
     icon: str
-    word: Any
-    meaning: Any = ""
+    word: StrOrPromise
+    meaning: StrOrPromise = ""
 
 
 STATES: dict[str, Look] = {
@@ -166,7 +169,7 @@ class Shown:
     def version(self) -> str:
         shown = (self.bulk.state, self.bulk.note, self.bulk.canary, sorted(self.counts.items()),
                  sorted(self.codes.items()), self.paid, self.waiting, self.holding_up)  # fmt: skip
-        return sha256(repr(shown).encode()).hexdigest()[:16]
+        return version_of(shown)
 
     @property
     def tiles(self) -> list[Tile]:
@@ -342,7 +345,7 @@ def page_of(bulk: Bulk, shown: Shown, user: User, query: QueryDict) -> dict[str,
 class Listed:
     """One page of the messages of a fate."""
 
-    title: Any
+    title: StrOrPromise
     rows: list[tuple[BulkItem, datetime | None]]  # the time: until when it waits for its turn
     older: str
 

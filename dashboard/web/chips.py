@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy
 
 from providers.base import Status
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
     kind: str  # the CSS class: shape and colour
     icon: str
-    word: Any
+    word: StrOrPromise
 
 
 CHIPS: dict[Status, Chip] = {

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +67,7 @@ def _short(request: HttpRequest) -> bool:
     return request.path.startswith(PROGRAMS) or request.headers.get("HX-Request") == "true"
 
 
-def _answer(request: HttpRequest, status: int, code: str, sentence: Any, template: str) -> HttpResponse:
+def _answer(request: HttpRequest, status: int, code: str, sentence: StrOrPromise, template: str) -> HttpResponse:
     """JSON for programs, one plain sentence for a part of a page (app.js shows it), a page otherwise."""
     if request.path.startswith(PROGRAMS):
         return JsonResponse({"error": {"code": code, "message": str(sentence)}}, status=status)

@@ -27,7 +27,7 @@ from dashboard.overview import (
     sums_by_hour,
     sums_over_time,
 )
-from dashboard.web import home_look, home_shown as shown
+from dashboard.web import home_shown as shown, look_home
 from dashboard.web.access import EVERYBODY, roles
 from dashboard.web.accounts import with_lag
 from dashboard.web.findings import findings, waiting
@@ -47,7 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
         newest = Message.objects.select_related("account", "recipient").order_by("-pk")[:NEWEST]
         return render(request, "home.html", {"newest": list(newest)})
     now = timezone.now()
-    version = home_look.version(now)
+    version = look_home.version(now)
     template = page_or_partial(request, "overview.html", "live")
     if template.endswith("#live") and request.GET.get("v") == version:
         return HttpResponse(status=204)

@@ -1,67 +1,63 @@
-"""Whether an open message's page is still as it was: two statements, since it is asked all the time.
+"""Whether what an open page shows is still as it was: few statements, since it is asked all the time.
 
-Written in SQL: to say it, Django takes many times as long as the database takes to answer.
+They go before anything else is read, so that what a page shows is never older than the version it came with. They are
+written in SQL: to say it, Django takes many times as long as the database takes to answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.http import Http404
 from django.utils import timezone
 
 from dashboard.domain.lifecycle import PENDING
-from dashboard.models import Account, Message, Retry
-from dashboard.queries import GREATEST_ID
 
-# A verdict also changes by time alone: until this age of the message, look anew in such steps.
-STEPS = ((timedelta(minutes=5), timedelta(seconds=15)), (timedelta(hours=1), timedelta(minutes=1)))
-LAST_STEP = timedelta(minutes=10)
-
-_ROOT = f"(SELECT COALESCE(root_id, id) FROM {Message._meta.db_table} WHERE id = %s)"  # noqa: S608
-_TRIES = f"""
-    SELECT m.id, m.status, m.effective, m.conflict, m.unconfirmed, m.heard_at, m.wanted_at, m.asked_at, m.sent_at,
-        a.enabled, a.pause_reason
-    FROM {Message._meta.db_table} m JOIN {Account._meta.db_table} a ON a.id = m.account_id
-    WHERE m.id = {_ROOT} OR m.root_id = {_ROOT} ORDER BY m.id"""  # noqa: S608
-_WISHES = f"""
-    SELECT id, state, changed_at FROM {Retry._meta.db_table} WHERE root_id = {_ROOT} ORDER BY id"""  # noqa: S608
-_PENDING = {status.value for status in PENDING}
-_HOLDING = {state.value for state in Retry.HOLDING}
+T = TypeVar("T")
+KEPT_FOR = timedelta(seconds=30)  # a statement may hold the time, or the ids behind a name
+MOST_KEPT = 2_000
+PENDING_WORDS = frozenset(status.value for status in PENDING)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """`version` changes whenever the page would look different; `moving`: anything more is expected."""
+class Seen:
+    """`version` changes whenever the page would look different; `moving`: it may still change by itself."""
 
     version: str
     moving: bool
+    newer: bool = False  # a list: newer messages have come than it begins with
 
 
-def look(pk: int) -> Look:
-    """At the message with this id, at everything sent for the same root, and at the wishes to send it again."""
-    if pk > GREATEST_ID:  # which SQLite would not even read
-        raise Http404
+def version_of(shown: Any) -> str:
+    return sha256(repr(shown).encode()).hexdigest()[:16]
+
+
+class Kept(Generic[T]):
+    """What takes Django longer to write than the database to answer, for as long as it may be asked again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[datetime, T]] = {}
+
+    def get(self, key: str, write: Callable[[], T]) -> T:
+        now = timezone.now()
+        written, found = self._kept.get(key, (None, None))
+        if found is not None and written is not None and written <= now < written + KEPT_FOR:
+            return found
+        if len(self._kept) >= MOST_KEPT:
+            self.clear()
+        made = write()
+        self._kept[key] = now, made
+        return made
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+
+def answers(statement: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(_TRIES, [pk, pk])
-        tries = cursor.fetchall()
-        cursor.execute(_WISHES, [pk])
-        wishes = cursor.fetchall()
-    asked = any(status in _PENDING or unconfirmed or wanted for _, status, _, _, unconfirmed, _, wanted, *_ in tries)
-    moving = asked or any(state in _HOLDING for _, state, _ in wishes)
-    shown: list[Any] = [*(row[:8] for row in tries), *wishes]
-    if moving:
-        sent_at, enabled, pause_reason = next(row[8:] for row in tries if row[0] == pk)
-        aware = sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)  # SQLite keeps no zone
-        shown.append((_step(timezone.now() - aware), enabled, pause_reason))
-    return Look(sha256(repr(shown).encode()).hexdigest()[:16], moving)
-
-
-def _step(age: timedelta) -> tuple[timedelta, int]:
-    """Changes as often as the words "12 minutes ago" would."""
-    step = next((step for below, step in STEPS if age < below), LAST_STEP)
-    return step, age // step
+        cursor.execute(statement, given)
+        return list(cursor.fetchall())

@@ -1,70 +1,13 @@
-"""Whether an open list or batch is still as it was: few statements, since it is asked all the time.
-
-They go before anything else is read, so that what a page shows is never older than the version it came with.
-"""
+"""Whether an open list or batch is still as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from hashlib import sha256
-from typing import Any, Generic, TypeVar
-
-from django.db import connection
 from django.http import Http404
-from django.utils import timezone
 
-from dashboard.domain.lifecycle import PENDING
 from dashboard.keyset import Branched, Statement, statements
 from dashboard.models import Account, Batch, BatchCount, BatchText, Message, Recipient
 from dashboard.queries import GREATEST_ID
-
-T = TypeVar("T")
-KEPT_FOR = timedelta(seconds=30)  # a statement may hold the time, or the ids behind a name
-MOST_KEPT = 2_000
-_PENDING = {status.value for status in PENDING}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """`version` changes whenever the page would look different; `moving`: it may still change by itself."""
-
-    version: str
-    moving: bool
-    newer: bool = False  # a list: newer messages have come than it begins with
-
-
-def version_of(shown: Any) -> str:
-    return sha256(repr(shown).encode()).hexdigest()[:16]
-
-
-class Kept(Generic[T]):
-    """What takes Django longer to write than the database to answer, for as long as it may be asked again."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[datetime, T]] = {}
-
-    def get(self, key: str, write: Callable[[], T]) -> T:
-        now = timezone.now()
-        written, found = self._kept.get(key, (None, None))
-        if found is not None and written is not None and written <= now < written + KEPT_FOR:
-            return found
-        if len(self._kept) >= MOST_KEPT:
-            self.clear()
-        made = write()
-        self._kept[key] = now, made
-        return made
-
-    def clear(self) -> None:
-        self._kept.clear()
-
-
-def answers(statement: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, given)
-        return list(cursor.fetchall())
-
+from dashboard.web.look import PENDING_WORDS, Seen, answers, version_of
 
 # ------------------------------------------------------------------------------ a page of the list of messages
 
@@ -90,7 +33,7 @@ def look_at_list(asked: Asked, size: int, *, top: bool, follows: bool) -> Seen:
     page, above = asked
     rows = answers(*page) if page else []
     newer = follows and bool(rows) and above is not None and bool(answers(*above))
-    moving = top or any(row[1] in _PENDING for row in rows[:size])
+    moving = top or any(row[1] in PENDING_WORDS for row in rows[:size])
     return Seen(version_of((rows, newer)), moving, newer)
 
 
@@ -117,4 +60,4 @@ def look_at_batch(pk: int, newest: int) -> Seen:
     counts = answers(_COUNTS, [pk])
     shown = (found, counts, answers(_TEXTS, [pk]), answers(_TWICE, [pk]), answers(_NEWEST, [pk, newest]))
     listing = found[0][5] is not None
-    return Seen(version_of(shown), listing or any(status in _PENDING and n > 0 for status, n in counts))
+    return Seen(version_of(shown), listing or any(status in PENDING_WORDS and n > 0 for status, n in counts))

@@ -26,7 +26,8 @@ from dashboard.web.columns import COLUMNS, columns_of, density_of
 from dashboard.web.filters import AccountChoice, Active, Chosen, active, at, in_one, without
 from dashboard.web.forms import Form
 from dashboard.web.hours import HoursField, hours_words
-from dashboard.web.look_lists import Asked, Kept, Seen, list_statements, look_at_list
+from dashboard.web.look import Kept, Seen
+from dashboard.web.look_lists import Asked, list_statements, look_at_list
 from dashboard.web.parts import STOP_POLLING, page_or_partial
 from dashboard.web.spans import BadSpan, span_of
 from providers.base import MAX_ID_LENGTH

@@ -30,7 +30,8 @@ from dashboard.web.audit import audit_url
 from dashboard.web.evidence import reading
 from dashboard.web.forgotten import run_that_removed
 from dashboard.web.judged import card
-from dashboard.web.look import Look, look
+from dashboard.web.look import Seen
+from dashboard.web.look_message import look_at_message
 from dashboard.web.parts import STOP_POLLING, hide_digits, page_or_partial, sees_all, user_of
 from dashboard.web.telling import NEWEST, STORY_COOKIE, lines, to_come
 from providers.base import Status
@@ -63,14 +64,14 @@ def message(request: HttpRequest, pk: int) -> HttpResponse:
     """The page. Asked with `?v=` by itself: 204 if what it shows is still so, 286 with the last version when done."""
     template = page_or_partial(request, "message.html", "live")
     refresh = template.endswith("#live")
-    seen = look(pk)
+    seen = look_at_message(pk)
     if refresh and seen.moving and request.GET.get("v") == seen.version:
         return HttpResponse(status=204)
     status = STOP_POLLING if refresh and not seen.moving else 200
     return render(request, template, page(request, tree_of(pk), seen), status=status)
 
 
-def page(request: HttpRequest, tree: Tree, seen: Look) -> dict[str, Any]:
+def page(request: HttpRequest, tree: Tree, seen: Seen) -> dict[str, Any]:
     message, user, now = tree.message, user_of(request), timezone.now()
     full, newest_first = sees_all(user), request.COOKIES.get(STORY_COOKIE) == NEWEST
     events = list(Event.objects.filter(message=message).order_by("pk")[:MOST_EVENTS])

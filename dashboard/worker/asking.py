@@ -162,7 +162,10 @@ async def ask_all(
         if tries <= spent:
             break
         spent |= tries
-        await asyncio.gather(*(_ask_one(caller, lane, ask, meant, left, hear, start_by) for ask, meant in planned))
+        asked = (_ask_one(caller, lane, ask, meant, left, hear, start_by) for ask, meant in planned)
+        ends = await asyncio.gather(*asked, return_exceptions=True)  # a fault with one is no reason to lose the others
+        if faults := [end for end in ends if isinstance(end, Exception)]:
+            raise ExceptionGroup("Some could not be asked about.", faults)
         silent |= {ask.call for ask, meant in planned if any(due.pk in left for due in meant)}
     unasked = [_unasked(due) for due in left.values()]
     left.clear()

@@ -34,11 +34,12 @@ class Inbox:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                # Before the answer, after which the next one may come, on a thread that is quicker.
+                inbox.letters.put(Letter(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
                 status = inbox.answers.pop(0) if inbox.answers else 200
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                inbox.letters.put(Letter(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -112,6 +112,10 @@ class Rig:
         self.clock.shift(seconds)
         self.sim.advance(seconds)
 
+    def stop_clock(self) -> None:
+        """From now on only `later` moves it, however slow the machine is: for what depends on a second or two."""
+        self.clock.move_to(timezone.now(), tick=False)
+
     def rounds(self, count: int, seconds: float = 40) -> None:
         """Work through so many rounds, so far apart that every answer is old again."""
         for _ in range(count):

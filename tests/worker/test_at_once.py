@@ -105,6 +105,7 @@ def test_a_killed_workers_message_is_asked_about_again(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("key", "seconds"), [("bsg", 5), ("smsbat", 30)])
 def test_a_message_answered_a_moment_ago_is_not_asked_again_whoever_clicks(rig: Rig, key: str, seconds: int) -> None:
+    rig.stop_clock()
     (message,) = rig.put(rig.account(key), 84)
     rig.work()
     message.refresh_from_db()

@@ -11,6 +11,8 @@ from django.utils import timezone
 from dashboard.ingest.checks import want_test
 from dashboard.models import Account, Event, Evidence, Message
 from dashboard.worker.asking import BREAKER
+from dashboard.worker.store import LEASE
+from providers.base import Provider, Report, Target
 from tests.worker.rig import KEYS, Rig, notes
 
 pytestmark = pytest.mark.any_database
@@ -30,6 +32,7 @@ WAITS: dict[str, tuple[dict[str, Any], int]] = {
 
 @pytest.mark.parametrize("wait", WAITS)
 def test_nasty_09_roycetalk_and_all_others_too_many_requests_silences_the_whole_account(rig: Rig, wait: str) -> None:
+    rig.stop_clock()
     given, seconds = WAITS[wait]
     quiet, other = rig.account("smsbat", rate=5), rig.account("bsg")
     rig.put(quiet, *range(12))
@@ -52,6 +55,28 @@ def test_nasty_09_roycetalk_and_all_others_too_many_requests_silences_the_whole_
     assert rig.statuses(quiet) == {"delivered": 12}
     quiet.refresh_from_db()
     assert (quiet.paused_until, quiet.pause_reason) == (None, "")
+
+
+def test_a_fault_of_ours_with_one_message_is_no_reason_to_lose_the_others(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = rig.account("smsbat", rate=6)  # so that its answer is not the last
+    *others, first = rig.put(account, *range(12))
+    rig.later(60)
+    rightly = type(account.provider).report
+
+    def faulty(provider: Provider, call: str, item: Any, target: Target | None) -> Report:
+        if target is not None and target.id == first.provider_message_id:
+            raise AssertionError("what nobody thought of")
+        return rightly(provider, call, item, target)
+
+    monkeypatch.setattr(type(account.provider), "report", faulty)
+    rig.work()
+    assert rig.statuses(account) == {"delivered": len(others), "queued": 1}
+    monkeypatch.undo()
+    rig.later(LEASE.total_seconds() + 1)
+    rig.work()
+    assert rig.statuses(account) == {"delivered": 12}
 
 
 def test_nasty_11_smsbat_429_half_way_through_loses_nobody_and_an_answer_that_was_on_its_way_ends_no_wait(

@@ -16,7 +16,7 @@ from dashboard.models import Account, Message
 from dashboard.web import attention
 from dashboard.web.findings import MOST_COUNTED, piles
 from dashboard.web.health import LATE
-from dashboard.web.look_lists import Kept, answers, version_of
+from dashboard.web.look import Kept, answers, version_of
 
 STEP = timedelta(minutes=1)  # what changes by time alone is shown so soon: an hour that begins, an overdue message
 
