@@ -246,7 +246,7 @@ class Caller:
         await self._out.aclose()
 
     def _sockets(self) -> httpx.AsyncBaseTransport:
-        tls = self._tls or httpx.create_ssl_context(trust_env=False)
+        tls = self._tls or _tls()
         resolver = _CheckedResolver(self._resolver or aiohttp.ThreadedResolver(), self._allow_private)
 
         def session(force_close: bool) -> aiohttp.ClientSession:
@@ -341,6 +341,12 @@ _HEADER_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?")
 
 def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers}
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Reading the authorities' certificates takes longer than a hundred requests."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @functools.lru_cache(maxsize=256)

@@ -51,16 +51,18 @@ class Worker:
         self._answers: asyncio.Queue[tuple[Lane, list[Answer]]] = asyncio.Queue()
         self._turn = asyncio.Lock()  # a whole look at what is due, or one set: no step of a look waits for a set
         self._stopping = asyncio.Event()
-        self._room_again = asyncio.Event()  # or there is nothing to wait for
+        self._once = False
+        self._look_again = asyncio.Event()  # there is room for more, or nothing to wait for
 
     def stop(self) -> None:
         """Break off what is only asked, giving its leases back; a text that is being sent is waited for."""
         self._stopping.set()
-        self._room_again.set()
+        self._look_again.set()
 
     async def run(self, *, once: bool = False, at_most: float | None = None) -> None:
         """Work until stopped; with `once` until nothing is due; `at_most` so many seconds. Never raises for a
         provider's trouble."""
+        self._once = once
         if at_most is not None:
             asyncio.get_running_loop().call_later(at_most, self.stop)
         async with Caller(allow_private=settings.ALLOW_PRIVATE_PROVIDER_URLS) as caller:
@@ -73,7 +75,7 @@ class Worker:
                         busy = await self._tick(caller, due_by)
                     if once and not (was_at_work or busy or self._is_at_work()):
                         break  # a whole look began with nothing under way, and found nothing
-                    await self._pause(0.02 if once and at_most is None else TICK)
+                    await self._pause()
             finally:
                 for question in self._questions:
                     question.cancel()
@@ -88,13 +90,19 @@ class Worker:
     def _is_at_work(self) -> bool:
         return bool(self._tasks) or any(lane.in_flight for lane in self._lanes.values())
 
-    async def _pause(self, seconds: float) -> None:
+    def _rested(self) -> None:
+        """Something has ended. Once all has, `once` need not wait to see whether that was the end."""
+        if self._once and not self._is_at_work():
+            self._look_again.set()
+
+    async def _pause(self) -> None:
+        self._rested()
         try:
-            await asyncio.wait_for(self._room_again.wait(), seconds)
+            await asyncio.wait_for(self._look_again.wait(), TICK)
         except TimeoutError:
             return
         if not self._stopping.is_set():
-            self._room_again.clear()
+            self._look_again.clear()
 
     async def _db(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run database work in its thread; a lost connection is opened anew for the next piece."""
@@ -206,9 +214,13 @@ class Worker:
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(self._questions.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._questions.discard(task)
+        self._rested()
 
     # -- the kinds of work
 
@@ -255,8 +267,9 @@ class Worker:
                 log.exception("Answers of %s could not be stored; they are asked for again.", lane.account.slug)
             finally:
                 lane.in_flight -= len(part)
+                self._rested()
                 if lane.hungry and lane.in_flight <= _ahead(lane) // 2:
-                    self._room_again.set()
+                    self._look_again.set()
 
     async def _send(self, caller: Caller, lane: Lane, job: sending.Job) -> None:
         try:

@@ -73,6 +73,10 @@ def test_a_database_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> No
     assert [problem.msg.split(":")[0] for problem in settings_are_right(None)] == ["DATABASE_URL"]
 
 
+def test_what_was_answered_survives_a_power_cut() -> None:
+    assert "synchronous=FULL" in database("sqlite:///here.sqlite3")["OPTIONS"]["init_command"]  # tests have it off
+
+
 def test_through_pgbouncer_nothing_lives_longer_than_a_transaction() -> None:
     url = "postgres://somebody:secret@host/name"
     straight, pooled = database(url), database(f"{url}?pgbouncer=on")
