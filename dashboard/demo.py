@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from dashboard.accounts import save_account
@@ -44,7 +44,7 @@ SINGLES = 120  # of each account at the start
 PACE = 1.5  # seconds between two new texts afterwards
 NEW_BATCH_EVERY = 80  # texts
 TRIES = 30
-PAST, PAST_ID = timedelta(days=7), "past-"
+PAST = timedelta(days=7)
 BY_DAY, BY_NIGHT = 36, 8  # texts an hour of each account in that week
 FATES = (  # of a hundred
     (Status.DELIVERED, 88), (Status.EXPIRED, 5), (Status.UNDELIVERABLE, 4), (Status.FAILED, 2), (Status.REJECTED, 1),
@@ -86,10 +86,8 @@ def past(account: Account, now: datetime) -> None:
     hour = now.replace(minute=0, second=0, microsecond=0)
     while hour > now - PAST:
         hour -= timedelta(hours=1)
-        with contextlib.suppress(OperationalError):  # a busy database: an hour less
+        with contextlib.suppress(OperationalError), transaction.atomic():  # a busy database: an hour less
             _past_hour(account, hour, chance, usual)
-    # The simulator knows nothing of that week, so that nothing of it is to be asked.
-    Message.objects.filter(account=account, provider_message_id__startswith=PAST_ID).update(next_check_at=None)
 
 
 def _past_hour(account: Account, hour: datetime, chance: random.Random, usual: float) -> None:
@@ -99,7 +97,7 @@ def _past_hour(account: Account, hour: datetime, chance: random.Random, usual: f
     most = BY_DAY if 6 <= hour.hour < 20 else BY_NIGHT
     sends = [
         Send(
-            to=traffic.number(account.provider_key, chance), provider_message_id=f"{PAST_ID}{chance.getrandbits(80):x}",
+            to=traffic.number(account.provider_key, chance), provider_message_id=f"past-{chance.getrandbits(80):x}",
             text=_text(chance), sender=SENDER, sent_at=hour + timedelta(seconds=chance.uniform(0, 3599)),
         )
         for _ in range(chance.randrange(most * 3 // 4, most * 5 // 4))
@@ -117,6 +115,8 @@ def _past_hour(account: Account, hour: datetime, chance: random.Random, usual: f
             )
         )  # fmt: skip
     record(items)
+    # The simulator knows nothing of that week: no worker may ever see it as due.
+    Message.objects.filter(pk__in=[item.message_id for item in items]).update(next_check_at=None)
 
 
 def _text(chance: random.Random) -> str:

@@ -148,7 +148,7 @@ def _both(folder: Path, slow: bool, shared: dict[str, str]) -> dict[str, dict[st
 
     The counts of each by outcome; what PostgreSQL's pass said is shown when both are done.
     """
-    command = [str(PYTHON), "-m", "pytest", "-n", "3", *(["--slow"] if slow else [])]
+    command = [str(PYTHON), "-m", "pytest", "-n", "3", "--dist", "worksteal", *(["--slow"] if slow else [])]
     say("Tests on sqlite, and beside them those of the database on postgres ...")
     with (folder / "postgres.txt").open("w+", encoding="utf-8") as output:
         environments = {database: _environment(folder, shared, database) for database in ("sqlite", "postgres")}
