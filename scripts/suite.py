@@ -61,7 +61,7 @@ def pictures() -> int:
         "accessible and fit",
         "tests/web",
     ]
-    code = processes.run(command, env={**os.environ, "CHROMIUM": chromium, "AFTERSEND_PICTURES": str(folder)})
+    code = processes.run(command(4), env={**os.environ, "CHROMIUM": chromium, "AFTERSEND_PICTURES": str(folder)})
     say(f"{len(list(folder.iterdir()))} pictures are in {folder.relative_to(ROOT)}.")
     return code
 
@@ -148,13 +148,17 @@ def _both(folder: Path, slow: bool, shared: dict[str, str]) -> dict[str, dict[st
 
     The counts of each by outcome; what PostgreSQL's pass said is shown when both are done.
     """
-    command = [str(PYTHON), "-m", "pytest", "-n", "3", "--dist", "worksteal", *(["--slow"] if slow else [])]
+
+    def command(processes: int) -> list[str]:
+        parallel = ["-n", str(processes), "--dist", "worksteal"]
+        return [str(PYTHON), "-m", "pytest", *parallel, *(["--slow"] if slow else [])]
+
     say("Tests on sqlite, and beside them those of the database on postgres ...")
     with (folder / "postgres.txt").open("w+", encoding="utf-8") as output:
         environments = {database: _environment(folder, shared, database) for database in ("sqlite", "postgres")}
-        beside = processes.spawn(command, env=environments["postgres"], stdout=output, stderr=subprocess.STDOUT)
+        beside = processes.spawn(command(3), env=environments["postgres"], stdout=output, stderr=subprocess.STDOUT)
         try:
-            code = processes.run(command, env=environments["sqlite"])
+            code = processes.run(command(4), env=environments["sqlite"])
             while beside.poll() is None:
                 processes.pause()
         finally:
