@@ -61,7 +61,7 @@ def pictures() -> int:
         "accessible and fit",
         "tests/web",
     ]
-    code = processes.run(command(4), env={**os.environ, "CHROMIUM": chromium, "AFTERSEND_PICTURES": str(folder)})
+    code = processes.run(command, env={**os.environ, "CHROMIUM": chromium, "AFTERSEND_PICTURES": str(folder)})
     say(f"{len(list(folder.iterdir()))} pictures are in {folder.relative_to(ROOT)}.")
     return code
 
