@@ -142,7 +142,8 @@ def _first_user(settings: Mapping[str, str]) -> None:
 
 def _start_web_and_worker(services: processes.Services, bind: Address, settings: Mapping[str, str]) -> None:
     web = [str(PYTHON), "-m", "granian", "--interface", "wsgi", "--host", bind.host, "--port", str(bind.port)]
-    web += ["--blocking-threads", WEB_THREADS, "--workers-kill-timeout", "5", "--no-ws", "--log-level", "warning"]
+    web += ["--blocking-threads", WEB_THREADS, "--workers-kill-timeout", "5", "--no-ws"]
+    web += ["--log-level", "error"]  # it would warn of so many threads at each start, and they are meant
     services.start("web", [*web, "dashboard.wsgi:application"], env=settings)
     services.start("worker", manage("worker"), env=settings)
 
