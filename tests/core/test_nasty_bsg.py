@@ -25,7 +25,7 @@ from tests.core.making import (
     webhook,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.core.making import (
     webhook,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

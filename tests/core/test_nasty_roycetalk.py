@@ -17,7 +17,7 @@ from providers.base import Report
 from tests.core.conftest import Door
 from tests.core.making import T0, account, fresh, heard, lines, message, poll, printed, replied, says, webhook
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -12,7 +12,7 @@ from dashboard.story import story
 from dashboard.tallies import tally
 from tests.core.making import account, counts, fresh, lines, message, poll, printed, replied, says, webhook
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

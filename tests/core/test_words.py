@@ -14,7 +14,7 @@ from dashboard.models.messages import Source
 from providers.base import Report, Status
 from tests.core.making import account, assert_row_is_its_fold, fresh, message, poll, says, webhook
 
-pytestmark = [pytest.mark.django_db, pytest.mark.any_database]
+pytestmark = pytest.mark.django_db
 
 # As agreed, written out here once more: an adapter's own table proves nothing about itself.
 TABLE: dict[str, dict[str, list[str | None]]] = {

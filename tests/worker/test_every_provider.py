@@ -11,9 +11,6 @@ from django.utils import timezone
 from dashboard.models import Account, Batch, Event, Evidence, Message
 from tests.worker.rig import KEYS, Rig, by_fate, notes, words
 
-pytestmark = pytest.mark.any_database
-
-
 PENDING = {"queued", "submitted", "sent"}
 FATES = (5, 65, 80, 81, 82, 83, 84, 85, 87, 88, 89, 90, 91, 92)
 SAME = {

@@ -16,9 +16,6 @@ from dashboard.models import Batch, Evidence, Message, Orphan
 from providers.simulator.traffic import number
 from tests.worker.rig import Rig, notes
 
-pytestmark = pytest.mark.any_database
-
-
 MANY = {"bridgexapi": "/orders/", "bsg": "getStatus", "roycetalk": "?batch_id=", "esms_africa": "/status?ids="}
 
 

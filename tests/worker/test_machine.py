@@ -183,7 +183,6 @@ class Sending(RuleBasedStateMachine):
         self.no_more_texts_than_were_asked_for()
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("examples", [8, pytest.param(100, marks=pytest.mark.slow)])
 def test_no_order_of_events_texts_anybody_more_often_than_asked(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, no_cool_down: None, examples: int

@@ -15,9 +15,6 @@ from dashboard.worker.store import LEASE
 from providers.base import Provider, Report, Target
 from tests.worker.rig import KEYS, Rig, notes
 
-pytestmark = pytest.mark.any_database
-
-
 WAITS: dict[str, tuple[dict[str, Any], int]] = {
     "seconds": ({"retry_after": 120}, 120),
     "date": ({"retry_after": "date", "seconds": 120}, 118),
