@@ -191,5 +191,13 @@
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "1";
   });
-  window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; }));
+  // ---- and shows that it is waited for; what htmx sends is marked by it
+
+  document.addEventListener("submit", (event) => {
+    if (!event.defaultPrevented && event.submitter) event.submitter.setAttribute("aria-busy", "true");
+  });
+  window.addEventListener("pageshow", () => {
+    document.querySelectorAll("form[data-sent]").forEach((form) => { delete form.dataset.sent; });
+    document.querySelectorAll("button[aria-busy]").forEach((button) => { button.removeAttribute("aria-busy"); });
+  });
 })();

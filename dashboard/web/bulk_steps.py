@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from dashboard.models import Bulk
 from dashboard.web.access import roles
 from dashboard.web.parts import user_of
 
+_BETWEEN_GROUPS = re.compile(r"[\s.,'’]+")
+
 
 class ApproveForm(forms.Form):
     number = forms.IntegerField(
@@ -32,7 +35,8 @@ class StopForm(forms.Form):
 @roles("ops")
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    form = ApproveForm(request.POST)
+    # As somebody writes it who reads 1,760: digits, in groups or not.
+    form = ApproveForm({"number": _BETWEEN_GROUPS.sub("", request.POST.get("number", ""))})
     if not form.is_valid():
         notes.error(request, str(form.errors["number"][0]))
         return redirect("bulk", pk=pk)

@@ -17,9 +17,9 @@ from dashboard.models import Account
 from dashboard.overview import Looked, Overdue
 from dashboard.web import attention
 from dashboard.web.health import Health
-from dashboard.web.home_shown import Hour, messages_url, plain
+from dashboard.web.home_shown import Hour, messages_url
 from dashboard.web.parts import at_most
-from dashboard.web.tags import short
+from dashboard.web.tags import grouped, short
 from providers.base import Status
 
 MOST_COUNTED = 100
@@ -55,7 +55,7 @@ def findings(
     if late.count:
         text = ngettext("%(n)s message is overdue: no word when there should be one.",
                         "%(n)s messages are overdue: no word when there should be one.", late.count)  # fmt: skip
-        words = {"n": f"{plain(late.count)}{'+' if late.more else ''}"}
+        words = {"n": f"{grouped(late.count)}{'+' if late.more else ''}"}
         found.append(Finding("", text % words, messages_url(overdue="on")))
     return sorted(found, key=lambda one: not one.bad)
 
@@ -72,7 +72,7 @@ def _of_shares(name: str, last: Hour, so_far: Hour) -> Iterator[Finding]:
     """Of the two hours the newer one that is worse."""
     for hour in (so_far, last):
         if hour.delivered_change in _WORSE:
-            told = {"share": hour.sums.percent, "n": plain(hour.sums.ended), "hours": hour.words}
+            told = {"share": hour.sums.percent, "n": grouped(hour.sums.ended), "hours": hour.words}
             text = _("%(share)s of %(n)s arrived, sent %(hours)s") % told
             usual = "" if hour.usual.few else "; " + _("usually %(share)s") % {"share": hour.usual.percent}
             bad = hour.delivered_change is Change.FAR_WORSE
@@ -82,7 +82,7 @@ def _of_shares(name: str, last: Hour, so_far: Hour) -> Iterator[Finding]:
 
 def _of_volume(name: str, last: Hour) -> Iterator[Finding]:
     if last.sent_change in _WORSE:
-        told = {"n": plain(last.sums.sent), "usual": plain(last.usually_sent), "hours": last.words}
+        told = {"n": grouped(last.sums.sent), "usual": grouped(last.usually_sent), "hours": last.words}
         yield Finding(name, _("only %(n)s texts sent %(hours)s; usually %(usual)s.") % told, last.url())
 
 
@@ -99,7 +99,7 @@ def _of_reports(account: Account, last: Hour, so_far: Hour, now: datetime) -> It
     sent = sum({hour.begin: hour.sums.sent for hour in (last, so_far)}.values())
     if came is not None and is_silent(now - came, sent):
         text = _("no report has come for %(time)s, though %(n)s texts went out.")
-        yield Finding(account.name, text % {"time": short(now - came), "n": plain(sent)}, reverse("accounts"))
+        yield Finding(account.name, text % {"time": short(now - came), "n": grouped(sent)}, reverse("accounts"))
 
 
 # ------------------------------------------------------------------------------ what waits for a person
@@ -133,7 +133,7 @@ def waiting() -> list[Waiting]:
         (runs, _("runs that wait for somebody"), f"{here}#runs"),
         (conflicts, _("contradicted by the provider"), messages_url(conflict="on")),
         (twice, _("delivered twice"), messages_url(twice="on")),
-        (str(attention.words_unknown()), _("words we do not know"), f"{here}#words"),
+        (grouped(attention.words_unknown()), _("words we do not know"), f"{here}#words"),
         (orphans, _("reports without a message"), f"{here}#orphans"),
         (unreadable, _("reports that cannot be read"), f"{here}#unreadable"),
     ]

@@ -24,7 +24,7 @@ from dashboard.queries import NO_COUNTRY
 from dashboard.web.health import Health
 from dashboard.web.hours import hours_text
 from dashboard.web.messages_list import COUNTRY_WORDS
-from dashboard.web.tags import icon, short
+from dashboard.web.tags import grouped, icon, short
 from providers.base import Status
 
 FIRST_COUNTRIES = 12  # of those where there is enough to say
@@ -62,11 +62,6 @@ class Figure:
 
 
 NOTHING = Figure()
-
-
-def plain(n: int) -> str:
-    """12,400"""
-    return f"{n:,}"
 
 
 @cache
@@ -119,10 +114,10 @@ class Hour:
 def sent(hour: Hour) -> Figure:
     note = _("no usual yet") if hour.sums.sent else ""
     if hour.before:
-        note = _("usually %(n)s") % {"n": plain(hour.usually_sent)}
+        note = _("usually %(n)s") % {"n": grouped(hour.usually_sent)}
     if 0 < len(hour.before) < DAYS:
         note += " " + _("(%(n)s of %(days)s days)") % {"n": len(hour.before), "days": DAYS}
-    return Figure(plain(hour.sums.sent), url=hour.url(), note=note, change=hour.sent_change)
+    return Figure(grouped(hour.sums.sent), url=hour.url(), note=note, change=hour.sent_change)
 
 
 def delivered(hour: Hour) -> Figure:
@@ -136,12 +131,12 @@ def delivered(hour: Hour) -> Figure:
 def share(sums: Sums, url: str, note: str = "", change: Change = Change.USUAL) -> Figure:
     """A share of so many that ended; of few there is none."""
     if sums.few:
-        return Figure(_("too few"), plain(sums.ended), url, note, Change.FEW)
-    return Figure(sums.percent, plain(sums.ended), url, note, change)
+        return Figure(_("too few"), grouped(sums.ended), url, note, Change.FEW)
+    return Figure(sums.percent, grouped(sums.ended), url, note, change)
 
 
 def count(n: int, url: str) -> Figure:
-    return Figure(plain(n), url=url)
+    return Figure(grouped(n), url=url)
 
 
 def delay(hour: Hour, last: Usual | None, usual: Usual | None) -> Figure:
@@ -151,7 +146,7 @@ def delay(hour: Hour, last: Usual | None, usual: Usual | None) -> Figure:
     words = "{half} / {most}".format(**_times(last))
     url = hour.url(status=Status.DELIVERED.value)
     of = _("the newest %(n)s") if last.count < hour.sums.delivered else "%(n)s"
-    return Figure(words, of % {"n": plain(last.count)}, url, note, delay_change(last, usual))
+    return Figure(words, of % {"n": grouped(last.count)}, url, note, delay_change(last, usual))
 
 
 def _times(usual: Usual) -> dict[str, str]:
@@ -159,7 +154,7 @@ def _times(usual: Usual) -> dict[str, str]:
 
 
 def overdue(late: Overdue, slug: str = "") -> Figure:
-    text = f"{plain(late.count)}+" if late.more else plain(late.count)
+    text = f"{grouped(late.count)}+" if late.more else grouped(late.count)
     return Figure(text, url=messages_url(account=slug, overdue="on"))
 
 
@@ -256,7 +251,7 @@ def over_time(period: Period, sums: Sequence[Sums], delays: Sequence[Usual | Non
     in_all = sum(sums, Sums())
     says = _("Share delivered in each step: %(share)s of %(n)s in all.") % {
         "share": in_all.percent if not in_all.few else _("too few"),
-        "n": plain(in_all.ended),
+        "n": grouped(in_all.ended),
     }
     share_axis = charts.share_axis([value for value in shares if value is not None])
     delay_axis = charts.delay_axis(known)

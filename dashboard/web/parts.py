@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from dashboard.keyset import count
 from dashboard.models import User
+from dashboard.web.tags import grouped
 
 STOP_POLLING = 286  # htmx: swap this in and ask no more
 
@@ -32,9 +33,9 @@ def sees_all(user: User) -> bool:
 
 
 def at_most(rows: QuerySet[Any], most: int) -> str:
-    """A count that never reads more than `most` rows: "12", or "100+"."""
+    """A count that never reads more than `most` rows: "12", or "10,000+"."""
     found = count(rows, most + 1)
-    return f"{most}+" if found > most else str(found)
+    return f"{grouped(most)}+" if found > most else grouped(found)
 
 
 def hide_digits(text: str) -> str:

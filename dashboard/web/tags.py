@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.conf import settings
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import get_language_bidi, gettext as _, gettext_lazy
 
 from dashboard.domain import phone as numbers
 from dashboard.web import countries
@@ -50,12 +51,17 @@ def _drawing(name: str) -> tuple[str, ...]:
 
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
-    """An icon of static/icons, drawn in place. With a label it is an image; without, decoration beside a word."""
+    """An icon of static/icons, drawn in place. With a label it is an image; without, decoration beside a word.
+
+    An arrow along the line turns round where the line is read from right to left.
+    """
+    turns = " icon-turns" if name.endswith(("-left", "-right")) else ""
     paths = format_html_join("", '<path d="{}"/>', ((path,) for path in _drawing(name)))
     role = format_html('role="img" aria-label="{}"', label) if label else format_html('aria-hidden="{}"', "true")
     return format_html(
-        '<svg class="icon" width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
+        '<svg class="icon{}" width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" '
         'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" {}>{}</svg>',
+        turns,
         role,
         paths,
     )
@@ -188,7 +194,7 @@ def between(later: datetime | None, earlier: datetime | None) -> str:
 @register.filter
 def phone(digits: str) -> str:
     """+254 712 345678"""
-    return numbers.pretty(digits) if digits else _("number removed")
+    return _left_to_right(numbers.pretty(digits)) if digits else _("number removed")
 
 
 register.filter("country", countries.named)
@@ -197,7 +203,18 @@ register.filter("country", countries.named)
 @register.filter
 def phone_masked(digits: str) -> str:
     """+254 ••• ••5678"""
-    return numbers.masked(digits) if digits else _("number removed")
+    return _left_to_right(numbers.masked(digits)) if digits else _("number removed")
+
+
+def _left_to_right(number: str) -> str:
+    """Among words that are read from right to left its groups would change places; the isolates keep them."""
+    return f"\u2066{number}\u2069" if get_language_bidi() else number
+
+
+@register.filter
+def grouped(n: int) -> str:
+    """12,400, as the site's language writes it."""
+    return number_format(n, force_grouping=True)
 
 
 @register.simple_tag

@@ -58,6 +58,11 @@ class Look:
             words = re.sub(r"[^a-z0-9]+", "-", (name or at).lower()).strip("-") or "overview"
             page.screenshot(path=Path(folder) / f"{words}.{self._scheme}-{self._width}.png", full_page=True)
 
+    def expected(self, words: str) -> None:
+        """The browser was to complain like this, and did."""
+        assert any(words in complaint for complaint in self._complaints), (words, self._complaints)
+        self._complaints = [complaint for complaint in self._complaints if words not in complaint]
+
     def quiet(self) -> None:
         assert not self._complaints, self._complaints
 

@@ -253,6 +253,18 @@ def test_the_number_is_typed_and_approving_twice_is_approving_once(shop: Account
     assert Audit.objects.filter(action="bulk.approved").count() == 1
 
 
+@pytest.mark.parametrize("typed", ["1,051", "1.051", "1 051", "1051"])
+def test_the_number_may_be_typed_in_groups(shop: Account, typed: str) -> None:
+    failed(shop, 1051)
+    bulk = planned()
+    client = signed_in("ops")
+    with override_settings(BULK_APPROVAL_ABOVE="5000"):
+        page = text_of(client.get(f"/bulk/{bulk.pk}/"))
+        assert "Send 1,051 texts" in page
+        client.post(f"/bulk/{bulk.pk}/approve/", {"number": typed})
+    assert Bulk.objects.get().state == "running"
+
+
 def test_a_plan_of_that_size_needs_somebody_else(shop: Account) -> None:
     failed(shop, 3)
     client = signed_in("ops", name="amina")

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from dashboard.domain.lifecycle import PENDING
 from dashboard.ingest.trees import sent_again_as
@@ -101,14 +102,16 @@ def test_a_bucket_of_a_batch_has_the_roots_and_what_they_count_as(bsg: Account) 
         "status=nonsense", "bucket=all", "account=nobody", "batch=none-such", "batch=id:99999999999999999999",
         "batch=99999999999999999999", "since=yesterday", "until=2026-02-30", "since=0001-01-01", "until=9999-12-31",
         "since=2026-03-02&until=2026-03-01", "reference=%00", "batch=%00", "provider_message_id=" + "x" * 256,
-        "reference=" + "x" * 300, "account=%00",
+        "reference=" + "x" * 300, "account=%00", "hours=soon", "chosen=x",
     ],
 )  # fmt: skip
 def test_a_bad_value_is_an_error_beside_its_field_and_shows_no_rows(bsg: Account, ops: Client, query: str) -> None:
     sends(bsg, 1)
     response = ops.get(f"/messages/?{query}")
     assert response.status_code == 200
-    assert response.context["form"].errors
+    said = [error for errors in response.context["form"].errors.values() for error in errors]
+    assert said
+    assert all(escape(error) in response.content.decode() for error in said)
     assert b"cannot be read" in response.content
     assert b'href="/messages/1' not in response.content
 
