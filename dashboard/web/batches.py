@@ -25,6 +25,7 @@ from dashboard.web.filters import AccountChoice, active, at, without
 from dashboard.web.forms import Form
 from dashboard.web.look_lists import look_at_batch
 from dashboard.web.parts import STOP_POLLING, page_or_partial, user_of
+from dashboard.web.tags import grouped
 from providers.base import MAX_ID_LENGTH, Provider
 
 PAGE = 25
@@ -77,7 +78,11 @@ def _more_than_an_order(batches: list[Batch]) -> list[Batch]:
     """Where every text is an order of its own, the batches worth a look would drown: those somebody named, those of
     several messages, and those still being listed."""
     orders = {one.pk for one in batches if one.name == one.provider_batch_id and one.next_listing_at is None}
-    counted = BatchCount.objects.filter(batch__in=orders).order_by().values("batch").annotate(total=Sum("n"))
+    if not orders:
+        return batches
+    # They lie beside each other: one piece of the index. For so many single ids the whole table might be read.
+    beside = BatchCount.objects.filter(batch__gte=min(orders), batch__lte=max(orders), batch__in=orders)
+    counted = beside.order_by().values("batch").annotate(total=Sum("n"))
     single = orders - set(counted.filter(total__gt=1).values_list("batch", flat=True))
     return [one for one in batches if one.pk not in single]
 
@@ -219,7 +224,7 @@ class Compared:
         if self.theirs is None:
             return ""
         gap = self.theirs - self.ours
-        return f"+{gap}" if gap > 0 else f"\N{MINUS SIGN}{-gap}" if gap else "0"
+        return f"+{grouped(gap)}" if gap > 0 else f"\N{MINUS SIGN}{grouped(-gap)}" if gap else "0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dashboard.ingest.trees import sent_again_as
 from dashboard.models import Batch, Message
 from dashboard.tallies import sends as sends_in, tally
 from dashboard.web.bars import WIDTH, segments
-from dashboard.web.batches import comparison
+from dashboard.web.batches import Compared, comparison
 from providers.base import Status
 from tests.factory import account, report, reports, sends, signed_in
 
@@ -204,3 +204,8 @@ def test_orders_of_one_message_stay_out_of_the_way_until_they_are_wanted() -> No
 
 def shown(response: object) -> set[str]:
     return {row.batch.name for row in response.context["rows"]}  # type: ignore[attr-defined]
+
+
+def test_a_difference_is_grouped_and_signed() -> None:
+    differences = [Compared("", 0, theirs, "").difference for theirs in (None, 0, 123, 12_345, -12_345)]
+    assert differences == ["", "0", "+123", "+12,345", "\N{MINUS SIGN}12,345"]
