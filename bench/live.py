@@ -152,7 +152,7 @@ def _people() -> dict[str, Any]:
     from dashboard.models import BatchCount, Message, User  # noqa: PLC0415
 
     client = Client()
-    client.force_login(User.objects.get(username="ops"), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(User.objects.get(username="ops"), backend="dashboard.web.sessions.Backend")
     moving = Message.objects.filter(status__in=("queued", "submitted", "sent")).order_by("-pk")
     batches = BatchCount.objects.filter(status__in=("queued", "submitted", "sent")).values_list("batch", flat=True)
     paths = [f"/messages/{pk}/" for pk in moving.values_list("pk", flat=True)[:50]]

@@ -40,7 +40,7 @@ class Visitors:
     def __init__(self) -> None:
         self._clients = {role: Client() for role in ("support", "ops", "admin")}
         for role, client in self._clients.items():
-            client.force_login(User.objects.get(username=role), backend="django.contrib.auth.backends.ModelBackend")
+            client.force_login(User.objects.get(username=role), backend="dashboard.web.sessions.Backend")
         self._program = Client(headers={"authorization": f"Bearer {TOKEN}"})
 
     def go(self, visit: Visit) -> Any:

@@ -30,7 +30,7 @@ def person(*roles: str, name: str = "") -> User:
 def signed_in(*roles: str, name: str = "") -> Client:
     """A browser in which a new person with these roles is signed in."""
     client = Client()
-    client.force_login(person(*roles, name=name), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(person(*roles, name=name), backend="dashboard.web.sessions.Backend")
     return client
 
 

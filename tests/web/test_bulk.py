@@ -321,7 +321,7 @@ def test_steps_are_posts_and_a_run_that_is_not_there_is_404(shop: Account) -> No
     for address in ("/bulk/99999/", "/bulk/99999/report.csv"):
         assert client.get(address).status_code == 404
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(person("ops"), backend="django.contrib.auth.backends.ModelBackend")
+    strict.force_login(person("ops"), backend="dashboard.web.sessions.Backend")
     assert strict.post(f"/bulk/{bulk.pk}/approve/").status_code == 403
     assert Bulk.objects.get().state == "planned"
 

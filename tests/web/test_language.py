@@ -141,7 +141,7 @@ def pages(in_brackets: None, settings: Any) -> dict[str, str]:
     run = bulk.plan(filter_messages(**filters), user=admin, reason="Qqwhy", filters=filters)
     bulk.approve(run.pk, user=admin, typed=None)
     client = Client()
-    client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(admin, backend="dashboard.web.sessions.Backend")
     addresses = [
         "/",
         "/?hours=168",

@@ -330,7 +330,7 @@ def test_a_message_on_its_way_cannot_be_sent_again_and_it_is_said_why() -> None:
 def test_who_asked_and_what_came_of_it_is_shown(failed: Message) -> None:
     ann = person("support", name="ann")
     client = Client()
-    client.force_login(ann, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(ann, backend="dashboard.web.sessions.Backend")
     client.post(f"/messages/{failed.pk}/retry/", {"nonce": nonce(client, failed), "reason": "she called"})
     shown = page(signed_in("ops"), failed)
     assert "ann" in shown

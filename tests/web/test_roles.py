@@ -122,7 +122,7 @@ def test_nobody_signed_in_sees_no_page(client: Client) -> None:
 def test_a_person_without_a_role_sees_nothing() -> None:
     client = Client()
     nobody = User.objects.create(username="nobody")
-    client.force_login(nobody, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(nobody, backend="dashboard.web.sessions.Backend")
     assert client.get("/").status_code == 403
     assert client.get("/find/").status_code == 403
 

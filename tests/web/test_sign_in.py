@@ -164,7 +164,7 @@ def test_a_password_made_by_an_admin_is_replaced_first() -> None:
     user.must_change_password = True
     user.save()
     client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user, backend="dashboard.web.sessions.Backend")
     assert client.get("/find/")["Location"] == "/password/"
     assert client.get("/password/").status_code == 200
 
