@@ -19,7 +19,6 @@ from dashboard.domain.lifecycle import PENDING
 
 T = TypeVar("T")
 KEPT_FOR = timedelta(seconds=30)  # a statement may hold the time, or the ids behind a name
-MOST_KEPT = 2_000
 PENDING_WORDS = frozenset(status.value for status in PENDING)
 
 
@@ -39,7 +38,8 @@ def version_of(shown: Any) -> str:
 class Kept(Generic[T]):
     """What takes Django longer to write than the database to answer, for as long as it may be asked again."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 2_000) -> None:
+        self._most = most
         self._kept: dict[str, tuple[datetime, T]] = {}
 
     def get(self, key: str, write: Callable[[], T]) -> T:
@@ -47,7 +47,7 @@ class Kept(Generic[T]):
         written, found = self._kept.get(key, (None, None))
         if found is not None and written is not None and written <= now < written + KEPT_FOR:
             return found
-        if len(self._kept) >= MOST_KEPT:
+        if len(self._kept) >= self._most:
             self.clear()
         made = write()
         self._kept[key] = now, made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from math import log
 from typing import Any
 
 from django.http import Http404
@@ -12,9 +13,9 @@ from dashboard.models import Account, Message, Retry
 from dashboard.queries import GREATEST_ID
 from dashboard.web.look import PENDING_WORDS, Seen, answers, version_of
 
-# A verdict also changes by time alone: until this age of the message, look anew in such steps.
-STEPS = ((timedelta(minutes=5), timedelta(seconds=15)), (timedelta(hours=1), timedelta(minutes=1)))
-LAST_STEP = timedelta(minutes=10)
+# A verdict also changes by time alone: it is looked at anew whenever the message is a tenth older, within these limits.
+OLDER = 1.1
+SHORTEST, LONGEST = timedelta(seconds=15), timedelta(minutes=10)
 
 _ROOT = f"(SELECT COALESCE(root_id, id) FROM {Message._meta.db_table} WHERE id = %s)"  # noqa: S608
 _TRIES = f"""
@@ -38,11 +39,15 @@ def look_at_message(pk: int) -> Seen:
     if moving:
         sent_at, enabled, pause_reason = next(row[8:] for row in tries if row[0] == pk)
         aware = sent_at if sent_at.tzinfo else sent_at.replace(tzinfo=UTC)  # SQLite keeps no zone
-        shown.append((_step(timezone.now() - aware), enabled, pause_reason))
+        shown.append((step(timezone.now() - aware), enabled, pause_reason))
     return Seen(version_of(shown), moving)
 
 
-def _step(age: timedelta) -> tuple[timedelta, int]:
-    """Changes as often as the words "12 minutes ago" would."""
-    step = next((step for below, step in STEPS if age < below), LAST_STEP)
-    return step, age // step
+def step(age: timedelta) -> tuple[str, int]:
+    """Changes whenever a message of that age is to be looked at anew."""
+    grown = OLDER - 1
+    if age < SHORTEST / grown:
+        return "young", age // SHORTEST
+    if age < LONGEST / grown:
+        return "growing", int(log(age / SHORTEST, OLDER))
+    return "old", age // LONGEST

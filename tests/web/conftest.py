@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from playwright.sync_api import Browser, sync_playwright
 
-from dashboard.web import messages_list
+from dashboard.web import home, messages_list
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,9 @@ def browser(chromium_options: dict[str, Any]) -> Iterator[Browser]:
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> None:
-    """Statements that a page is asked about with are kept for half a minute: of another test, of other rows."""
+    """What pages share is kept for half a minute: of another test, of other rows."""
     messages_list._asked.clear()
+    home._refreshed.clear()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin
 
@@ -18,6 +19,7 @@ from django.utils import timezone
 from dashboard.ingest.counts import squash
 from dashboard.models import Account, Batch, Bulk, Event, Message, Recipient, Retry, User
 from dashboard.models.messages import Source
+from dashboard.web.look_message import step
 from providers.base import Status
 from tests.factory import account, report, sends, signed_in, webhook
 
@@ -202,6 +204,41 @@ def test_time_alone_changes_the_overview_within_a_minute(clock: Any, settings: A
     assert not page.same()
     assert "1 message is overdue" in ops.get("/").content.decode()
     assert page.same(5)
+
+
+def test_an_overview_that_many_have_open_is_worked_out_once_for_each_zone_and_question() -> None:
+    ours = account()
+    made = sends(ours, 3)
+
+    def asked(client: Client, question: str = "?span=24h&live=1&v=old") -> tuple[int, str]:
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get(f"/{question}", headers=BY_ITSELF).content.decode()
+        return len(queries), page
+
+    ann, ben, far = (signed_in("ops", name=name) for name in ("ann", "ben", "far"))
+    far.cookies["zone"], far.cookies["browser_zone"] = "browser", "Africa/Nairobi"
+    first, second = asked(ann), asked(ben)
+    assert second[0] < first[0] / 2
+    assert second[1] == first[1]
+    own = "/accounts/bsg/"
+    assert (own in first[1], own in asked(signed_in("admin"))[1]) == (False, True), "each sees what their role may"
+    assert asked(ann, "?span=7d&live=1&v=old")[0] > second[0], "another question"
+    assert asked(far)[0] > second[0], "other hours"
+    report(made[0], Status.DELIVERED)
+    assert asked(ben)[0] > second[0], "another answer"
+
+
+@pytest.mark.parametrize(
+    ("age", "soonest", "latest"),
+    [(0, 15, 15), (60, 15, 15), (200, 15, 40), (1_800, 150, 300), (6_000, 600, 1_200), (86_400, 600, 600)],
+)
+def test_a_verdict_is_looked_at_anew_when_the_message_is_a_tenth_older(age: int, soonest: int, latest: int) -> None:
+    steps = {step(timedelta(seconds=seconds)) for seconds in range(age, age + 3 * latest)}
+    ages = [step(timedelta(seconds=seconds)) for seconds in range(age, age + 3 * latest)]
+    begins = [n for n in range(1, len(ages)) if ages[n] != ages[n - 1]]
+    assert len(begins) == len(steps) - 1 >= 2, "none comes back"
+    spans = [later - earlier for earlier, later in pairwise(begins)]
+    assert soonest <= min(spans) <= max(spans) <= latest
 
 
 def test_adding_sums_up_is_no_news_of_a_list_or_batch() -> None:
