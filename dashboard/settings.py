@@ -100,7 +100,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dashboard.web.middleware.Compressed",
-    "csp.middleware.CSPMiddleware",
+    "dashboard.web.middleware.Policy",
     "dashboard.web.middleware.PrivatePages",
     "dashboard.web.zones.TimeZones",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlencode, urlsplit
 
+from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
@@ -39,6 +40,13 @@ class Compressed(GZipMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         return response if response.streaming else super().process_response(request, response)
+
+
+class Policy(CSPMiddleware):
+    """The content security policy of whatever has content: "nothing has changed" is a tenth quicker without one."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return response if response.status_code == 204 else super().process_response(request, response)
 
 
 class PrivatePages:
