@@ -66,10 +66,14 @@ def set_effective(messages: Iterable[Message]) -> None:
             again[message.root_id].append((message.pk, message.state))
             message.effective = message.status
     for message in messages:
-        if not message.root_id:
-            message.effective = effective(message.state, again[message.pk]).value
-            states = [message.state, *(state for _, state in again[message.pk])]
-            message.deliveries = sum(state.status is Status.DELIVERED for state in states)
+        if message.root_id:
+            continue
+        if message.pk not in again:  # as of almost all: it is what it says itself
+            message.effective, message.deliveries = message.status, int(message.status == Status.DELIVERED.value)
+            continue
+        message.effective = effective(message.state, again[message.pk]).value
+        states = [message.state, *(state for _, state in again[message.pk])]
+        message.deliveries = sum(state.status is Status.DELIVERED for state in states)
 
 
 def save(locked: Locked) -> None:
