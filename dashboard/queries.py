@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -81,8 +82,14 @@ def filter_messages(
     found = _narrowed(found, since=since, until=until, overdue=overdue, conflict=conflict)
     if not account:
         return found
-    found_by_more = batch or reference or provider_message_id or twice or conflict
-    return found.filter(account=_account(account)) if found_by_more else through(found, _account(account))
+    others = bool(batch or reference or provider_message_id)
+    return _of_account(found, _account(account), few=twice or conflict, found_by_more=others)
+
+
+def _of_account(found: Branched[Message], account: int, *, few: bool, found_by_more: bool) -> Branched[Message]:
+    if few:  # not by the account's own index, which is of many
+        return found.filter(Exact(F("account_id") + 0, account))
+    return found.filter(account=account) if found_by_more else through(found, account)
 
 
 def _being(found: Branched[Message], status: str, ended: str, counting: Sequence[str]) -> Branched[Message]:

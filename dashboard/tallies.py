@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 
 from dashboard.domain.lifecycle import BUCKET, Bucket
 from dashboard.models import Batch, BatchCount, BatchText, Message
@@ -72,9 +72,10 @@ def sends_of(batches: Collection[Batch]) -> dict[int, Sends]:
             case BatchText.Kind.FIRST | BatchText.Kind.AGAIN:
                 its.texts += n
                 its.again += n if kind == BatchText.Kind.AGAIN else 0
-    twice = Message.objects.filter(batch__in=found, deliveries__gt=1).order_by()
-    for pk, n in twice.values_list("batch_id").annotate(n=Count("pk")):
-        found[pk or 0].twice = n
+    # In the order of the short index of those, which SQLite would leave for that of all messages of the batch.
+    twice = Message.objects.filter(batch__in=found, deliveries__gt=1).order_by("batch_id", "-pk")
+    for pk in twice.values_list("batch_id", flat=True):
+        found[pk or 0].twice += 1
     for batch in batches:
         found[batch.pk].costs = [Cost(name, sum_, "message") for name, sum_ in sorted(sums[batch.pk].items())]
         if batch.cost is not None:

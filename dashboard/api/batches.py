@@ -33,8 +33,9 @@ def list_batches(request: HttpRequest, filters: Query[BatchFilters]) -> dict[str
         if value := getattr(filters, name):
             if "\0" in value:
                 misshapen(name, "No name holds this character.")
-            # Both are unique in each account, and found by that.
-            found = found.filter(account__in=list(Account.objects.values_list("pk", flat=True)), **{name: value})
+            # Both are unique in each account, and found by that; the index holds no empty ids.
+            accounts = Account.objects.values_list("pk", flat=True)
+            found = found.filter(account__in=list(accounts), **{name: value}).exclude(**{name: ""})
     try:
         rows = window(found, filters.cursor, PAGE)
     except BadCursor as error:

@@ -39,7 +39,7 @@ PER_PLAN = {"bulk": 40_000, "send again": 12_000, "overview": 12_000, "overview,
 PAGE_OF_A_SMALL_TABLE = 500  # rows, below which reading all is right
 MOST_STEPS = 80_000  # of SQLite's machine: a scan of 20,000 messages takes 160,000 and more
 # Two filters of which SQLite, which has no statistics, cannot tell the rarer one.
-GUESSED = ({"country", "bucket"}, {"country", "status"}, {"country", "ended"})
+GUESSED = ({"country", "bucket"}, {"country", "status"}, {"country", "ended"}, {"batch", "account"})
 
 
 def asked(visit: Visit, visitors: Visitors) -> list[str]:
