@@ -223,9 +223,10 @@ def batch_of(account: Account, name: str, provider_batch_id: str) -> Batch | Non
     if not name and not provider_batch_id:
         return None
     mine = Batch.objects.filter(account=account)
+    with_id = mine.filter(provider_batch_id=provider_batch_id).exclude(provider_batch_id="")  # as its index says
     found = mine.filter(name=name).first() if name else None
     if found is None and provider_batch_id:
-        found = mine.filter(provider_batch_id=provider_batch_id).first()
+        found = with_id.first()
     if found is None:
         now = timezone.now()
         due = now if provider_batch_id and account.provider.has_summary else None
@@ -239,7 +240,7 @@ def batch_of(account: Account, name: str, provider_batch_id: str) -> Batch | Non
             return new
         except IntegrityError:  # somebody else made it just now
             found = mine.filter(name=new.name).first() or mine.get(provider_batch_id=provider_batch_id)
-    if provider_batch_id and not found.provider_batch_id and not mine.filter(provider_batch_id=provider_batch_id):
+    if provider_batch_id and not found.provider_batch_id and not with_id:
         found.provider_batch_id = provider_batch_id
         found.next_report_at = timezone.now() if account.provider.has_summary else None
         found.save(update_fields=["provider_batch_id", "next_report_at"])

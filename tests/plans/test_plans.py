@@ -7,7 +7,7 @@ EXPLAIN ANALYZE, on SQLite by the steps of its virtual machine, of which reading
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import pytest
@@ -38,7 +38,7 @@ MOST_ROWS = 15_000  # that one question may look at: of ten million; what is on 
 PER_PLAN = {"bulk": 40_000, "send again": 12_000, "overview": 12_000, "overview, 7 days": 15_000}
 PAGE_OF_A_SMALL_TABLE = 500  # rows, below which reading all is right
 MOST_STEPS = 80_000  # of SQLite's machine: a scan of 20,000 messages takes 160,000 and more
-# Two filters of which SQLite, which has no statistics, cannot tell the rarer one.
+# Two filters of which SQLite, which has no statistics, cannot tell the rarer one: among many messages it shows.
 GUESSED = ({"country", "bucket"}, {"country", "status"}, {"country", "ended"}, {"batch", "account"})
 
 
@@ -93,11 +93,11 @@ def excess_on_sqlite(sql: str, most: int) -> str:
         return f"takes {steps} steps: {[row[-1] for row in cursor.fetchall()]}"
 
 
-def faults(excess: Callable[[str, int], str]) -> list[str]:
+def faults(excess: Callable[[str, int], str], guessed: Collection[set[str]] = ()) -> list[str]:
     visitors = Visitors()
     found = []
     for visit in visits():
-        if connection.vendor == "sqlite" and any(pair <= visit.query.keys() for pair in GUESSED):
+        if connection.vendor == "sqlite" and any(pair <= visit.query.keys() for pair in guessed):
             continue
         most = PER_PLAN.get(visit.kind, MOST_ROWS)
         for sql in asked(visit, visitors):
@@ -118,4 +118,4 @@ def test_no_page_reads_a_whole_table_of_twenty_thousand_messages() -> None:
 def test_no_page_reads_more_where_there_are_three_hundred_thousand() -> None:
     fill(300_000)
     excess = excess_on_postgres if connection.vendor == "postgresql" else excess_on_sqlite
-    assert not (found := faults(excess)), "\n".join(found)
+    assert not (found := faults(excess, GUESSED)), "\n".join(found)
