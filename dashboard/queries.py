@@ -107,8 +107,10 @@ def _being(found: Branched[Message], status: str, ended: str, counting: Sequence
 
 def _wanted(status: str, ended: str, bucket: str) -> set[str]:
     """The statuses that are looked for."""
-    wanted = set(map(str, Status)) & set(statuses_of(bucket) if bucket else Status)
-    return wanted & set(_ended(ended) if ended else Status) & ({_status(status)} if status else set(Status))
+    wanted = {_status(status)} if status else {its.value for its in Status}
+    if ended:
+        wanted &= set(_ended(ended))
+    return wanted & set(statuses_of(bucket)) if bucket else wanted
 
 
 def _to(found: Branched[Message], country: str, wanted: Collection[str]) -> Branched[Message]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Query, Router
 
@@ -29,13 +30,13 @@ def list_batches(request: HttpRequest, filters: Query[BatchFilters]) -> dict[str
         found = found.filter(account=account_for(token, filters.account))
     elif token.account_id:
         found = found.filter(account_id=token.account_id)
-    for name in ("name", "provider_batch_id"):
+    called = {"name": Q(name=filters.name), "provider_batch_id": Batch.called_by_provider(filters.provider_batch_id)}
+    for name, which in called.items():
         if value := getattr(filters, name):
             if "\0" in value:
                 misshapen(name, "No name holds this character.")
-            # Both are unique in each account, and found by that; the index holds no empty ids.
-            accounts = Account.objects.values_list("pk", flat=True)
-            found = found.filter(account__in=list(accounts), **{name: value}).exclude(**{name: ""})
+            # Both are unique in each account, and found by that.
+            found = found.filter(which, account__in=list(Account.objects.values_list("pk", flat=True)))
     try:
         rows = window(found, filters.cursor, PAGE)
     except BadCursor as error:

@@ -223,7 +223,7 @@ def batch_of(account: Account, name: str, provider_batch_id: str) -> Batch | Non
     if not name and not provider_batch_id:
         return None
     mine = Batch.objects.filter(account=account)
-    with_id = mine.filter(provider_batch_id=provider_batch_id).exclude(provider_batch_id="")  # as its index says
+    with_id = mine.filter(Batch.called_by_provider(provider_batch_id))
     found = mine.filter(name=name).first() if name else None
     if found is None and provider_batch_id:
         found = with_id.first()
@@ -239,7 +239,7 @@ def batch_of(account: Account, name: str, provider_batch_id: str) -> Batch | Non
                 new.save()
             return new
         except IntegrityError:  # somebody else made it just now
-            found = mine.filter(name=new.name).first() or mine.get(provider_batch_id=provider_batch_id)
+            found = mine.filter(name=new.name).first() or with_id.get()
     if provider_batch_id and not found.provider_batch_id and not with_id:
         found.provider_batch_id = provider_batch_id
         found.next_report_at = timezone.now() if account.provider.has_summary else None

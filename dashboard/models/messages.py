@@ -84,6 +84,11 @@ class Batch(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @staticmethod
+    def called_by_provider(provider_batch_id: str) -> Q:
+        """Those with this id; nobody's is empty. SQLite takes their index only for a question in its own words."""
+        return Q(~Q(provider_batch_id=""), provider_batch_id=provider_batch_id)
+
 
 class Message(models.Model):
     """One text to one number through one account. `status` and its neighbours are a cached reading of its events."""

@@ -68,10 +68,10 @@ def _called(name: str) -> Q:
     accounts = list(Account.objects.values_list("pk", flat=True))
     newest = Batch.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     holds = Q(name__icontains=name) | Q(provider_batch_id__icontains=name)
-    # One after the other: a single condition with OR would read all batches there are. An index holds no empty ids.
+    # One after the other: a single condition with OR would read all batches there are.
     pks = set(Batch.objects.filter(holds, pk__gt=newest - SEARCHED).values_list("pk", flat=True))
     pks.update(Batch.objects.filter(account__in=accounts, name=name).values_list("pk", flat=True))
-    by_id = Batch.objects.filter(account__in=accounts, provider_batch_id=name).exclude(provider_batch_id="")
+    by_id = Batch.objects.filter(Batch.called_by_provider(name), account__in=accounts)
     pks.update(by_id.values_list("pk", flat=True))
     return Q(pk__in=pks)
 

@@ -22,10 +22,15 @@ from dashboard.web.parts import user_of
 _BETWEEN_GROUPS = re.compile(r"[\s.,'’]+")
 
 
+class Grouped(forms.IntegerField):
+    """As somebody writes it who reads 1,760: digits, in groups or not."""
+
+    def to_python(self, value: Any) -> int | None:
+        return super().to_python(_BETWEEN_GROUPS.sub("", str(value or "")))
+
+
 class ApproveForm(forms.Form):
-    number = forms.IntegerField(
-        required=False, error_messages={"invalid": gettext_lazy("Type the number of messages in digits.")}
-    )
+    number = Grouped(required=False, error_messages={"invalid": gettext_lazy("Type the number of messages in digits.")})
 
 
 class StopForm(forms.Form):
@@ -35,8 +40,7 @@ class StopForm(forms.Form):
 @roles("ops")
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    # As somebody writes it who reads 1,760: digits, in groups or not.
-    form = ApproveForm({"number": _BETWEEN_GROUPS.sub("", request.POST.get("number", ""))})
+    form = ApproveForm(request.POST)
     if not form.is_valid():
         notes.error(request, str(form.errors["number"][0]))
         return redirect("bulk", pk=pk)

@@ -115,7 +115,5 @@ def _messages(text: str, found: Found) -> list[Message]:
 def _batches(text: str, found: Found) -> list[Batch]:
     found.tried.append(_("a batch’s name or id"))
     accounts = list(Account.objects.values_list("pk", flat=True))
-    named = Q(account__in=accounts, name=text) | Q(
-        ~Q(provider_batch_id=""), account__in=accounts, provider_batch_id=text
-    )
+    named = Q(account__in=accounts, name=text) | Q(Batch.called_by_provider(text), account__in=accounts)
     return list(Batch.objects.filter(named).select_related("account").order_by("-pk")[: MOST + 1])

@@ -45,6 +45,7 @@ class Page:
         """Whether it is still so, said by no more than so many statements; else the page shows what it is now."""
         with CaptureQueriesContext(connection) as queries:
             answer = self._client.get(self.asks, headers=BY_ITSELF)
+        assert ("Content-Security-Policy" in answer) == (answer.status_code != 204), "where there is content"
         if answer.status_code == 204:
             assert len(queries) <= (most or 100), [query["sql"] for query in queries]
             return True
